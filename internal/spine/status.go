@@ -1,0 +1,45 @@
+package spine
+
+import "time"
+
+// Status is the box's state as its lights, pages and messages show it.
+type Status struct {
+	Version string    `json:"version"`
+	Started time.Time `json:"started"`
+	Ready   bool      `json:"ready"` // a model is loaded and has answered
+	Busy    bool      `json:"busy"`  // an image is in hand
+
+	Models []ModelID `json:"models"`
+	// Unsigned says that the models run without a verified signature.
+	Unsigned bool `json:"unsigned"`
+
+	Shares map[string]ShareStatus `json:"shares"`
+	Broker LinkStatus             `json:"broker"`
+
+	Outbox     int `json:"outbox"`     // results without a receipt
+	Quarantine int `json:"quarantine"` // files that failed
+
+	Classified uint64 `json:"classified"` // counts since the ledger began
+	Refused    uint64 `json:"refused"`
+	Failed     uint64 `json:"failed"`
+	Duplicates uint64 `json:"duplicates"`
+
+	// Trouble is the sentence that the room reads when the box needs
+	// somebody; empty when it does not.
+	Trouble string `json:"trouble,omitempty"`
+}
+
+// ShareStatus is the state of one watched share.
+type ShareStatus struct {
+	Online  bool      `json:"online"`
+	Waiting int       `json:"waiting"` // files seen but not settled yet
+	Scanned time.Time `json:"scanned"` // the end of the last whole scan
+	Error   string    `json:"error,omitempty"`
+}
+
+// LinkStatus is the state of the connection to the broker.
+type LinkStatus struct {
+	Configured bool   `json:"configured"`
+	Online     bool   `json:"online"`
+	Error      string `json:"error,omitempty"`
+}
