@@ -1,0 +1,100 @@
+package health
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"spinebox/internal/spine"
+)
+
+// systemd listens as systemd would and returns each message as it comes.
+func systemd(t *testing.T) <-chan string {
+	t.Helper()
+	address := filepath.Join(t.TempDir(), "notify")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: address, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	t.Setenv("NOTIFY_SOCKET", address)
+	messages := make(chan string, 100)
+	go func() {
+		defer close(messages)
+		buffer := make([]byte, 4096)
+		for {
+			n, err := conn.Read(buffer)
+			if err != nil {
+				return
+			}
+			messages <- string(buffer[:n])
+		}
+	}()
+	return messages
+}
+
+func TestSystemdIsToldReadyThenStopping(t *testing.T) {
+	messages := systemd(t)
+	h := New("v1", time.Unix(1, 0))
+	n := NewNotifier(h, slog.New(slog.DiscardHandler), "pipeline")
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- n.Run(ctx) }()
+
+	want := func(expected string) {
+		t.Helper()
+		if got := <-messages; got != expected {
+			t.Errorf("systemd heard %q, want %q", got, expected)
+		}
+	}
+	want("STATUS=Loading the model.")
+	h.Update(func(s *spine.Status) { s.Ready = true })
+	want("READY=1")
+	want("STATUS=Watching; 0 results wait for a receipt, 0 files are in quarantine.")
+	h.Trouble("disk", "The disk is full.")
+	want("STATUS=The disk is full.")
+	stop()
+	want("STOPPING=1")
+	<-done
+}
+
+func TestTheWatchdogIsFedOnlyWhenEveryPartHasMoved(t *testing.T) {
+	messages := systemd(t)
+	n := NewNotifier(New("v1", time.Unix(1, 0)), slog.New(slog.DiscardHandler), "pipeline", "share")
+	for range 5 {
+		n.Beat("pipeline") // the share hangs
+		n.Beat("kiosk")    // not one of the parts that must move
+	}
+	n.send("X_MARK=1")
+	if got := <-messages; got != "X_MARK=1" {
+		t.Errorf("while the share hangs, systemd heard %q", got)
+	}
+	n.Beat("share")
+	if got := <-messages; got != "WATCHDOG=1" {
+		t.Errorf("systemd heard %q", got)
+	}
+	n.Beat("share")
+	n.Beat("pipeline")
+	if got := <-messages; got != "WATCHDOG=1" {
+		t.Errorf("systemd heard %q", got)
+	}
+	n.send("X_MARK=1")
+	if got := <-messages; got != "X_MARK=1" {
+		t.Errorf("without further progress, systemd heard %q", got)
+	}
+}
+
+func TestWithoutSystemdNothingIsSaid(t *testing.T) {
+	t.Setenv("NOTIFY_SOCKET", "")
+	h := New("v1", time.Unix(1, 0))
+	n := NewNotifier(h, slog.New(slog.DiscardHandler), "pipeline")
+	n.Beat("pipeline")
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if err := n.Run(ctx); err != context.Canceled {
+		t.Errorf("run ended with %v", err)
+	}
+}
