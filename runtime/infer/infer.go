@@ -1,0 +1,266 @@
+// Package infer runs one model in one TensorFlow session: one run for each
+// image gives the answer and what its heatmap is made from.
+//
+// Most callers need two calls: Open, which checks the model folder, loads it
+// and warms it up, and Model.Read. TensorFlow's memory is not Go's: Close the
+// model when it is no longer used.
+package infer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	tf "github.com/wamuir/graft/tensorflow"
+
+	"spinebox/explain"
+	"spinebox/internal/spine"
+	"spinebox/models/description"
+	"spinebox/models/input"
+	"spinebox/models/nets"
+	"spinebox/models/savedmodel"
+)
+
+// ErrClosed says that the model was closed.
+var ErrClosed = errors.New("the model is closed")
+
+// Model is a loaded model. It is safe for concurrent use.
+type Model struct {
+	description *description.Model
+	session     *tf.Session
+	image       tf.Output
+	class       tf.Output
+	fetches     []tf.Output // logits, then activations and gradients when explained
+	top         *tf.Tensor  // class_index -1
+
+	workspaces sync.Pool
+	runs       atomic.Uint64
+
+	closing sync.RWMutex
+	closed  bool
+}
+
+// workspace is what one run needs beside TensorFlow's own tensors.
+type workspace struct {
+	plane, rgb                     []float32
+	logits, activations, gradients []float32
+}
+
+// Timings are how long the steps of one reading took.
+type Timings struct {
+	Prepare, Run, Explain time.Duration
+}
+
+// Open checks the model folder against its description, loads its SavedModel
+// and runs it once, so that the first X-ray is not the slow one.
+func Open(dir string, o Options) (*Model, error) {
+	d, err := description.Load(dir)
+	if err != nil {
+		return nil, err
+	}
+	return open(dir, d, o)
+}
+
+func open(dir string, d *description.Model, o Options) (*Model, error) {
+	options, err := o.session()
+	if err != nil {
+		return nil, err
+	}
+	saved, err := savedmodel.Load(dir, savedmodel.Want{
+		Height: int64(d.Input.Height), Width: int64(d.Input.Width),
+		Classes: int64(len(d.Labels)), Explain: d.ExplainSignature,
+	}, options)
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{description: d, session: saved.Session}
+	m.workspaces.New = func() any {
+		n := d.Input.Width * d.Input.Height
+		return &workspace{plane: make([]float32, n), rgb: make([]float32, 3*n)}
+	}
+	if err := m.bind(saved); err != nil {
+		m.session.Close()
+		return nil, fmt.Errorf("SavedModel %s: %w", dir, err)
+	}
+	grey := &spine.Picture{Width: d.Input.Width, Height: d.Input.Height, Pix: make([]float32, d.Input.Width*d.Input.Height)}
+	if _, _, err := m.Read(context.Background(), grey, explain.GradCAMMethod); err != nil {
+		m.session.Close()
+		return nil, fmt.Errorf("warm up model %s: %w", dir, err)
+	}
+	return m, nil
+}
+
+// bind finds the tensors behind the signatures.
+func (m *Model) bind(saved *tf.SavedModel) error {
+	var wrong []error
+	find := func(look func(*tf.SavedModel, string, string) (tf.Output, bool), signature, name string) tf.Output {
+		o, ok := look(saved, signature, name)
+		if !ok {
+			wrong = append(wrong, fmt.Errorf("signature %s: the tensor behind %s is not in the graph", signature, name))
+		}
+		return o
+	}
+	m.fetches = []tf.Output{find(savedmodel.Output, savedmodel.Serving, savedmodel.Logits)}
+	m.image = find(savedmodel.Input, savedmodel.Serving, savedmodel.Image)
+	if e := m.description.ExplainSignature; e != "" {
+		if other := find(savedmodel.Input, e, savedmodel.Image); other != m.image {
+			wrong = append(wrong, fmt.Errorf("signatures %s and %s have different inputs: one run cannot serve both", savedmodel.Serving, e))
+		}
+		m.class = find(savedmodel.Input, e, savedmodel.ClassIndex)
+		m.fetches = append(m.fetches,
+			find(savedmodel.Output, e, savedmodel.Activations),
+			find(savedmodel.Output, e, savedmodel.Gradients))
+		top, err := tf.NewTensor([]int32{-1})
+		if err != nil {
+			return err
+		}
+		m.top = top
+	}
+	return errors.Join(wrong...)
+}
+
+// Description returns what the model says about itself.
+func (m *Model) Description() *description.Model { return m.description }
+
+// Read looks at one picture. The heatmap is nil when the model has no explain
+// signature, and empty when the network shows nothing.
+func (m *Model) Read(ctx context.Context, p *spine.Picture, method explain.Method) (*spine.Reading, Timings, error) {
+	var t Timings
+	if err := ctx.Err(); err != nil {
+		return nil, t, err
+	}
+	m.closing.RLock()
+	defer m.closing.RUnlock()
+	if m.closed {
+		return nil, t, ErrClosed
+	}
+	w := m.workspaces.Get().(*workspace)
+	defer m.workspaces.Put(w)
+
+	start := time.Now()
+	frame := m.description.Input.Plane(w.plane, p)
+	input.RGB(w.rgb, w.plane)
+	preprocess(w.rgb, m.description.Preprocessing)
+	prepared := time.Now()
+	shape, err := m.run(w)
+	if err != nil {
+		return nil, t, err
+	}
+	ran := time.Now()
+	r, err := m.reading(w, shape, frame, method)
+	t = Timings{Prepare: prepared.Sub(start), Run: ran.Sub(prepared), Explain: time.Since(ran)}
+	return r, t, err
+}
+
+// run fills the workspace's outputs and returns the shape of the activations.
+func (m *Model) run(w *workspace) (shape []int64, err error) {
+	d := m.description
+	image, err := nets.FloatTensor(w.rgb, 1, int64(d.Input.Height), int64(d.Input.Width), 3)
+	if err != nil {
+		return nil, err
+	}
+	feeds := map[tf.Output]*tf.Tensor{m.image: image}
+	if d.Explained() {
+		feeds[m.class] = m.top
+	}
+	out, err := m.session.Run(feeds, m.fetches, nil)
+	if err != nil {
+		return nil, fmt.Errorf("run the network: %w", err)
+	}
+	w.logits = nets.Floats(out[0], w.logits)
+	if d.Explained() {
+		w.activations, w.gradients = nets.Floats(out[1], w.activations), nets.Floats(out[2], w.gradients)
+		shape = out[1].Shape()
+	}
+	m.collect()
+	return shape, nil
+}
+
+// collect runs Go's collector now and then. Tensors lie in memory that it does
+// not see, so with little garbage of its own it would free them too late.
+func (m *Model) collect() {
+	const every = 16
+	if m.runs.Add(1)%every == 0 {
+		runtime.GC()
+	}
+}
+
+func (m *Model) reading(w *workspace, shape []int64, frame input.Frame, method explain.Method) (*spine.Reading, error) {
+	d := m.description
+	r := &spine.Reading{Model: d.ID(), Labels: d.Labels, Probabilities: softmax(w.logits, d.Temperature)}
+	top := 0
+	for i, p := range r.Probabilities {
+		if math.IsNaN(p) {
+			return nil, errors.New("the network's answer is not a number")
+		}
+		if p > r.Probabilities[top] {
+			top = i
+		}
+	}
+	r.Label = d.Labels[top]
+	if !d.Explained() {
+		return r, nil
+	}
+	h, err := method.Heatmap(w.activations, w.gradients, int(shape[1]), int(shape[2]), int(shape[3]), frame.Content())
+	if err != nil {
+		return nil, err
+	}
+	r.Heatmap, r.Method = h, string(method)
+	return r, nil
+}
+
+// Close frees the session. It waits for readings under way; later ones get
+// ErrClosed.
+func (m *Model) Close() error {
+	m.closing.Lock()
+	defer m.closing.Unlock()
+	if m.closed {
+		return nil
+	}
+	m.closed = true
+	return m.session.Close()
+}
+
+// softmax of the logits divided by the temperature.
+func softmax(logits []float32, temperature float64) []float64 {
+	p := make([]float64, len(logits))
+	greatest := math.Inf(-1)
+	for i, l := range logits {
+		p[i] = float64(l) / temperature
+		greatest = max(greatest, p[i])
+	}
+	var sum float64
+	for i := range p {
+		p[i] = math.Exp(p[i] - greatest)
+		sum += p[i]
+	}
+	for i := range p {
+		p[i] /= sum
+	}
+	return p
+}
+
+// preprocess does what a SavedModel made elsewhere leaves to its caller, by
+// the names of keras.applications.imagenet_utils. Ours need none.
+func preprocess(rgb []float32, rule string) {
+	switch rule {
+	case "caffe":
+		for i := 0; i < len(rgb); i += 3 {
+			rgb[i], rgb[i+1], rgb[i+2] = rgb[i+2]-103.939, rgb[i+1]-116.779, rgb[i]-123.68
+		}
+	case "torch":
+		mean, deviation := [3]float32{0.485, 0.456, 0.406}, [3]float32{0.229, 0.224, 0.225}
+		for i := range rgb {
+			rgb[i] = (rgb[i]/255 - mean[i%3]) / deviation[i%3]
+		}
+	case "unit":
+		for i := range rgb {
+			rgb[i] /= 255
+		}
+	}
+}

@@ -1,0 +1,38 @@
+package infer
+
+import (
+	"fmt"
+
+	tf "github.com/wamuir/graft/tensorflow"
+	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
+	"google.golang.org/protobuf/proto"
+)
+
+// Options of the session.
+type Options struct {
+	// Threads for one operation; 0 takes one for each core.
+	Threads int
+	// GPU lets TensorFlow use the GPU, when the library has one.
+	GPU bool
+	// AllowGrowth takes the GPU's memory as it is needed. Without it,
+	// TensorFlow takes all of it at once.
+	AllowGrowth bool
+}
+
+func (o Options) session() (*tf.SessionOptions, error) {
+	config := &pb.ConfigProto{
+		IntraOpParallelismThreads: int32(o.Threads),
+		// The networks are chains: a second operation at the same time would
+		// only take threads from the first.
+		InterOpParallelismThreads: 1,
+		GpuOptions:                &pb.GPUOptions{AllowGrowth: o.AllowGrowth},
+	}
+	if !o.GPU {
+		config.DeviceCount = map[string]int32{"GPU": 0}
+	}
+	raw, err := proto.Marshal(config)
+	if err != nil {
+		return nil, fmt.Errorf("session options: %w", err)
+	}
+	return &tf.SessionOptions{Config: raw}, nil
+}
