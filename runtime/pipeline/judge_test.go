@@ -1,0 +1,164 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"spinebox/explain"
+	"spinebox/internal/spine"
+)
+
+// decoder and network are what a test's judge works with.
+type decoder func(path string) (*spine.Picture, error)
+
+type network func(ctx context.Context, p *spine.Picture) (*spine.Reading, error)
+
+func (n network) Read(ctx context.Context, p *spine.Picture, m explain.Method) (*spine.Reading, spine.Timings, error) {
+	r, err := n(ctx, p)
+	return r, spine.Timings{Infer: 20, Explain: 1}, err
+}
+
+func xray(path string) (*spine.Picture, error) {
+	return &spine.Picture{Width: 200, Height: 400, Pix: make([]float32, 200*400)}, nil
+}
+
+func sure(context.Context, *spine.Picture) (*spine.Reading, error) { return reading(0.9, 1), nil }
+
+// reading is one that calls the picture scoliosis.
+func reading(probability float64, heatmapMax float32) *spine.Reading {
+	return &spine.Reading{
+		Model:  spine.ModelID{Name: "test", Version: "1", Digest: strings.Repeat("ab", 32)},
+		Labels: spine.Labels(), Label: spine.Scoliosis, Method: "gradcam",
+		Probabilities: []float64{(1 - probability) / 2, probability, (1 - probability) / 2},
+		Heatmap: &spine.Heatmap{Width: 2, Height: 2, Values: []float32{0, heatmapMax, 0, 0}, Max: heatmapMax,
+			Content: spine.Rect{X1: 1, Y1: 1}},
+	}
+}
+
+func testJudge(decode decoder, read network) *Judge {
+	return NewJudge(decode, read, Rules{
+		Gate:       Gate{MaxHues: 0.2, MinSide: 96},
+		Confidence: 0.6,
+		Method:     explain.MethodGradCAM,
+		Limit:      time.Minute,
+	}, slog.New(slog.DiscardHandler))
+}
+
+func TestEveryPictureGetsTheVerdictThatItDeserves(t *testing.T) {
+	picture := func(change func(*spine.Picture)) decoder {
+		return func(path string) (*spine.Picture, error) {
+			p, _ := xray(path)
+			change(p)
+			return p, nil
+		}
+	}
+	answer := func(r *spine.Reading, err error) network {
+		return func(context.Context, *spine.Picture) (*spine.Reading, error) { return r, err }
+	}
+	cases := map[string]struct {
+		decode decoder
+		read   network
+		want   spine.Code // "" is classified
+	}{
+		"a sure answer":                 {xray, sure, ""},
+		"exactly the least confidence":  {xray, answer(reading(0.6, 1), nil), ""},
+		"below the least confidence":    {xray, answer(reading(0.59, 1), nil), spine.LowConfidence},
+		"an empty heatmap":              {xray, answer(reading(0.9, 0), nil), spine.HeatmapEmpty},
+		"a heatmap that is no number":   {xray, answer(reading(0.9, float32(math.NaN())), nil), spine.HeatmapEmpty},
+		"a probability that is none":    {xray, answer(reading(math.NaN(), 1), nil), spine.Internal},
+		"one tint":                      {picture(func(p *spine.Picture) { p.Facts.Hues = 0.2 }), sure, ""},
+		"many colours":                  {picture(func(p *spine.Picture) { p.Facts.Hues = 0.21 }), sure, spine.NotXray},
+		"the smallest picture":          {picture(func(p *spine.Picture) { p.Width = 96 }), sure, ""},
+		"a narrower one":                {picture(func(p *spine.Picture) { p.Width = 95 }), sure, spine.TooSmall},
+		"a shorter one":                 {picture(func(p *spine.Picture) { p.Height = 95 }), sure, spine.TooSmall},
+		"a file that is damaged":        {func(string) (*spine.Picture, error) { return nil, spine.Faultf(spine.Corrupt, "cut") }, sure, spine.Corrupt},
+		"a file of another kind":        {func(string) (*spine.Picture, error) { return nil, spine.Faultf(spine.Unsupported, "GIF") }, sure, spine.Unsupported},
+		"a disk that does not read":     {func(string) (*spine.Picture, error) { return nil, errors.New("input/output error") }, sure, spine.Internal},
+		"a decoder that panics":         {func(string) (*spine.Picture, error) { panic("index out of range") }, sure, spine.Internal},
+		"a network that errs":           {xray, answer(nil, errors.New("out of memory")), spine.Internal},
+		"a network that objects":        {xray, answer(nil, spine.Faultf(spine.NotSpine, "a hand")), spine.NotSpine},
+		"a network that panics":         {xray, func(context.Context, *spine.Picture) (*spine.Reading, error) { panic("nil map") }, spine.Internal},
+		"a network that runs out":       {xray, answer(nil, context.DeadlineExceeded), spine.Timeout},
+		"a network that gives no value": {xray, answer(nil, nil), spine.Internal},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			v, err := testJudge(c.decode, c.read).Judge(t.Context(), "x")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if v.Decision.Code != c.want || v.Decision.Outcome != c.want.Outcome() {
+				t.Errorf("the verdict is %+v, want %q", v.Decision, c.want)
+			}
+			if (v.Decision.Label != "") != (c.want == "") {
+				t.Errorf("a verdict of %q comes with label %q", v.Decision.Code, v.Decision.Label)
+			}
+			if c.want != "" && v.Decision.Reason == "" {
+				t.Error("nobody is told why")
+			}
+		})
+	}
+}
+
+func TestAModelWithoutExplanationAnswersWithoutAHeatmap(t *testing.T) {
+	v, err := testJudge(xray, func(context.Context, *spine.Picture) (*spine.Reading, error) {
+		r := reading(0.9, 1)
+		r.Heatmap, r.Method = nil, ""
+		return r, nil
+	}).Judge(t.Context(), "x")
+	if err != nil || v.Decision.Outcome != spine.Classified {
+		t.Errorf("the verdict is %+v (%v)", v.Decision, err)
+	}
+}
+
+func TestALateAnswerIsATimeoutAndTheNextImageWaitsForItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		running := 0
+		j := testJudge(xray, func(context.Context, *spine.Picture) (*spine.Reading, error) {
+			running++
+			if running > 1 {
+				t.Error("the network was asked while it was still at work")
+			}
+			<-release
+			running--
+			return reading(0.9, 1), nil
+		})
+		began := time.Now()
+		v, err := j.Judge(t.Context(), "slow")
+		if err != nil || v.Decision.Code != spine.Timeout {
+			t.Errorf("the verdict is %+v (%v), want a timeout", v.Decision, err)
+		}
+		if took := time.Since(began); took != time.Minute {
+			t.Errorf("the timeout came after %s, want the limit", took)
+		}
+
+		// Whoever comes next waits, for as long as it takes or until told to stop.
+		ctx, stop := context.WithTimeout(t.Context(), time.Hour)
+		defer stop()
+		if _, err := j.Judge(ctx, "next"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the next image did not wait: %v", err)
+		}
+		close(release)
+		if v, err := j.Judge(t.Context(), "next"); err != nil || v.Decision.Outcome != spine.Classified {
+			t.Errorf("the next image got %+v (%v)", v.Decision, err)
+		}
+	})
+}
+
+func TestAnImageInHandIsFinishedWhenTheBoxStops(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	v, err := testJudge(xray, func(inner context.Context, _ *spine.Picture) (*spine.Reading, error) {
+		stop()
+		return reading(0.9, 1), inner.Err()
+	}).Judge(ctx, "x")
+	if err != nil || v.Decision.Outcome != spine.Classified {
+		t.Errorf("the image in hand got %+v (%v)", v.Decision, err)
+	}
+}

@@ -1,0 +1,228 @@
+// Package pipeline takes one image from the spool to its one lasting result:
+//
+//	claim → known? → decode → gate → network → decision
+//	      → (failed: quarantine) → one ledger transaction → shown
+//
+// The ledger's transaction is the only truth. Everything before it may be
+// repeated after a crash and everything after it may be left out: the share
+// keeps a claim in its spool until Handle has returned nil, and offers it again.
+//
+// Most callers need two calls: NewJudge, whose Judge answers for one file
+// without leaving a trace, and New, whose Handle settles the share's claims.
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"spinebox/internal/spine"
+	"spinebox/sync/wire"
+)
+
+// Claim is one file that the box has as a private copy.
+type Claim struct {
+	Source   string    // the share's name in the configuration
+	Name     string    // the file's name beneath the share, bytes as found: never logged
+	Path     string    // the copy
+	Digest   string    // SHA-256 of its bytes, hex
+	Size     int64     // bytes
+	ModTime  time.Time // on the share
+	Inode    uint64    // on the share
+	Whole    bool      // false: the share's patience ended before the content was whole
+	Received time.Time // when the copy was on disk
+}
+
+func (c Claim) sighting() spine.Sighting {
+	return spine.Sighting{Source: c.Source, Name: c.Name, Size: c.Size, ModTime: c.ModTime, Inode: c.Inode, Digest: c.Digest}
+}
+
+var (
+	// ErrKnown is what Ledger.Commit returns for an image that has its result.
+	ErrKnown = errors.New("the image has its result already")
+	// ErrConflict is what Ledger.Commit returns for an image whose
+	// SOPInstanceUID belongs to another one.
+	ErrConflict = errors.New("another image has this identifier")
+)
+
+// Ledger is where results become lasting.
+type Ledger interface {
+	// Known reports whether the image with this digest has its result.
+	Known(digest string) (bool, error)
+
+	// Duplicate notes that a file holds the bytes of a known image, and
+	// reports whether that was news.
+	Duplicate(seen spine.Sighting) (counted bool, err error)
+
+	// Commit MUST write the image, the message that goes out for it and the
+	// sighting together or not at all, and be on disk when it returns nil.
+	// It sets img.Sequence before it calls message, whose error it returns.
+	Commit(img *spine.Image, seen spine.Sighting, message func(sequence uint64) (message []byte, resultID string, err error)) error
+}
+
+// Observer is told what becomes of images. Its methods MUST NOT block: the
+// next image waits for them. They are called one at a time.
+type Observer interface {
+	// Taken says that an image is in hand.
+	Taken()
+	// Answered says that an image has its lasting result. The picture is nil
+	// when the file could not be decoded.
+	Answered(img *spine.Image, picture *spine.Picture)
+	// Done says that no image is in hand any more, whatever became of it.
+	Done()
+}
+
+// Options are what a pipeline is made of. All are required.
+type Options struct {
+	Judge      *Judge
+	Ledger     Ledger
+	Origin     wire.Origin // in whose name results are sent
+	Thresholds string      // wire.DecisionDigest of the thresholds and readers
+	Quarantine string      // folder for files that failed, on the spool's file system
+	Observer   Observer
+	Log        *slog.Logger
+	Now        func() time.Time
+}
+
+// Pipeline settles claims, one at a time.
+type Pipeline struct {
+	Options
+	quarantine quarantine
+	hand       chan struct{} // holds one token while an image is in hand
+}
+
+// New returns a pipeline. It makes the quarantine folder, which nobody but the
+// service's own user may enter: it holds X-rays and their files' names.
+func New(o Options) (*Pipeline, error) {
+	q, err := openQuarantine(o.Quarantine)
+	if err != nil {
+		return nil, err
+	}
+	return &Pipeline{Options: o, quarantine: q, hand: make(chan struct{}, 1)}, nil
+}
+
+// Quarantined returns how many files are in quarantine.
+func (p *Pipeline) Quarantined() (int, error) { return p.quarantine.count() }
+
+// Handle settles one claim. It returns nil once the image has its result, be
+// it an answer, a refusal or a failure, or turned out to be a duplicate; the
+// caller then removes the copy. An error means that the box, not the image, is
+// in trouble: nothing was committed, and the claim is to be offered again.
+//
+// When ctx ends while the image is in hand, the image is finished all the same,
+// within the judge's limit.
+func (p *Pipeline) Handle(ctx context.Context, c Claim) error {
+	select {
+	case p.hand <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-p.hand }()
+
+	known, err := p.Ledger.Known(c.Digest)
+	if err != nil {
+		return fmt.Errorf("look up image %.12s: %w", c.Digest, err)
+	}
+	p.Observer.Taken()
+	defer p.Observer.Done()
+	if known {
+		return p.duplicate(c)
+	}
+	verdict, err := p.verdict(ctx, c)
+	if err != nil {
+		return err
+	}
+	img := &spine.Image{
+		Digest: c.Digest, Attempt: 1, Source: c.Source, Name: c.Name, Size: c.Size,
+		Captured: c.ModTime, Received: c.Received, Timings: verdict.Timings,
+	}
+	if v := verdict.Picture; v != nil {
+		img.Width, img.Height, img.SOPInstanceUID = v.Width, v.Height, v.Facts.SOPInstanceUID
+	}
+	p.decide(img, verdict.Decision, verdict.Readings)
+	switch err := p.settle(img, c); {
+	case errors.Is(err, ErrKnown):
+		return p.duplicate(c)
+	case err != nil:
+		return err
+	}
+	p.Observer.Answered(img, verdict.Picture)
+	return nil
+}
+
+func (p *Pipeline) verdict(ctx context.Context, c Claim) (Verdict, error) {
+	if !c.Whole {
+		return Verdict{Decision: decline(spine.Faultf(spine.Corrupt, "the file stayed incomplete"))}, nil
+	}
+	return p.Judge.Judge(ctx, c.Path)
+}
+
+// decide writes the decision into the image's record.
+func (p *Pipeline) decide(img *spine.Image, d spine.Decision, readings []spine.Reading) {
+	img.Decision, img.Readings = d, readings
+	img.Finished = p.Now()
+	img.Timings.Total = milliseconds(img.Finished.Sub(img.Received))
+}
+
+// settle brings the image's result to disk. What the ledger will not take as
+// it is, it is offered once more as the refusal or failure that it amounts to:
+// the image ends with one result, and the next one gets its turn.
+func (p *Pipeline) settle(img *spine.Image, c Claim) error {
+	unsendable, err := p.commit(img, c)
+	if errors.Is(err, ErrConflict) {
+		p.decide(img, decline(spine.Faultf(spine.Conflict, "another image has this SOPInstanceUID")), nil)
+		unsendable, err = p.commit(img, c)
+	}
+	if unsendable {
+		p.decide(img, decline(fmt.Errorf("its result cannot be sent: %w", err)), nil)
+		_, err = p.commit(img, c)
+	}
+	if err != nil {
+		return fmt.Errorf("commit image %.12s: %w", c.Digest, err)
+	}
+	d := img.Decision
+	if d.Outcome == spine.Failed {
+		p.Log.Warn("an image failed", "image", short(c.Digest), "code", d.Code, "reason", d.Reason)
+		return nil
+	}
+	// A first try may have failed and been cut off before its commit.
+	if err := p.quarantine.remove(c.Digest); err != nil {
+		p.Log.Warn("the quarantine keeps a file that is settled", "image", short(c.Digest), "error", err)
+	}
+	p.Log.Debug("an image is settled", "image", short(c.Digest), "outcome", d.Outcome, "code", d.Code,
+		"label", d.Label, "decode_ms", img.Timings.Decode, "infer_ms", img.Timings.Infer, "total_ms", img.Timings.Total)
+	return nil
+}
+
+// commit puts a failed file into quarantine and commits the image. The file
+// lies there before the ledger says so: the other way round, a crash between
+// the two would leave a failure without its file. unsendable says that no
+// message could be made of the image as it is.
+func (p *Pipeline) commit(img *spine.Image, c Claim) (unsendable bool, err error) {
+	if img.Decision.Outcome == spine.Failed {
+		if err := p.quarantine.keep(c, img); err != nil {
+			return false, err
+		}
+	}
+	err = p.Ledger.Commit(img, c.sighting(), func(uint64) ([]byte, string, error) {
+		result := wire.NewResult(p.Origin, img, p.Thresholds)
+		message, err := result.Encode()
+		unsendable = err != nil
+		return message, result.ID, err
+	})
+	return unsendable, err
+}
+
+func (p *Pipeline) duplicate(c Claim) error {
+	counted, err := p.Ledger.Duplicate(c.sighting())
+	if err != nil {
+		return fmt.Errorf("note duplicate of image %.12s: %w", c.Digest, err)
+	}
+	p.Log.Debug("a file holds a known image", "image", short(c.Digest), "counted", counted)
+	return nil
+}
+
+// short is enough of a digest to find an image by.
+func short(digest string) string { return digest[:min(12, len(digest))] }
