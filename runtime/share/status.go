@@ -1,0 +1,88 @@
+package share
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// progress says in the midst of a scan that the share is there and how many
+// files still wait. What the last scan complained of stands until this one ends.
+func (w *Watcher) progress() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.status.Online {
+		w.status.Error = ""
+		w.log.Info("share online")
+	}
+	w.status.Online = true
+	w.status.Waiting = w.waiting()
+}
+
+// conclude brings the status up to date after a scan and logs what changed.
+func (w *Watcher) conclude(online bool, err error) {
+	next := w.Status()
+	last := next
+	next.Online, next.Error, next.Waiting = online, w.complaint(err), w.waiting()
+	if err == nil {
+		next.Scanned = w.o.Now()
+	}
+	w.mu.Lock()
+	w.status = next
+	w.mu.Unlock()
+	switch {
+	case last.Error == next.Error:
+	case next.Error == "":
+		w.log.Info("share in order again")
+	default:
+		w.log.Warn("share in trouble", "online", online, "error", next.Error)
+	}
+}
+
+// waiting counts the files that are to be taken but have not been yet.
+func (w *Watcher) waiting() (n int) {
+	for _, f := range w.seen {
+		if !f.done && !f.large {
+			n++
+		}
+	}
+	return n
+}
+
+// complaint is the sentence that the status shows, or "".
+func (w *Watcher) complaint(err error) string {
+	if err != nil {
+		text := err.Error()
+		return strings.ToUpper(text[:1]) + text[1:] + "."
+	}
+	large, unread := 0, w.denied
+	for _, f := range w.seen {
+		switch {
+		case f.done:
+		case f.large:
+			large++
+		case f.busy:
+			unread++
+		}
+	}
+	switch {
+	case unread > 0:
+		return fmt.Sprintf("%d of its files and folders cannot be read: give the service the right to.", unread)
+	case large > 0:
+		return fmt.Sprintf("%d of its files are larger than %d MB and stay on the share.", large, w.o.MaxBytes>>20)
+	}
+	return ""
+}
+
+// plainly says the usual causes in a technician's words.
+func plainly(err error) error {
+	switch {
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
+		return errors.New("its folder is missing")
+	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
+		return errors.New("the service may not read its folder")
+	}
+	return err
+}
