@@ -107,7 +107,7 @@ func TestContentThatChangesUnderTheSameSighting(t *testing.T) {
 	r.scans(4)
 	put("1111100000")
 	r.scans(28) // 64 s after its first sighting
-	r.want() // its patience began again with the change
+	r.want()    // its patience began again with the change
 	put("1111111end")
 	r.scans(20)
 	r.want("1111111end")
