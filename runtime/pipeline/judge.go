@@ -19,6 +19,9 @@ import (
 // cannot be interrupted): the next picture waits for it.
 type Reader interface {
 	Read(ctx context.Context, p *spine.Picture, m explain.Method) (*spine.Reading, spine.Timings, error)
+	// Confidence is the least calibrated probability that the network's
+	// description lets it answer with, 0 to 1.
+	Confidence() float64
 }
 
 // Gate is the fixed rules that say whether a picture may be judged at all.
@@ -29,10 +32,9 @@ type Gate struct {
 
 // Rules are what decides about one picture, apart from the network itself.
 type Rules struct {
-	Gate       Gate
-	Confidence float64        // least probability that is answered, 0 to 1
-	Method     explain.Method // of the heatmap
-	Limit      time.Duration  // for decoding and reading one image together
+	Gate   Gate
+	Method explain.Method // of the heatmap
+	Limit  time.Duration  // for decoding and reading one image together
 }
 
 // Judge decodes one file, asks the network and decides. It keeps nothing and
@@ -123,7 +125,7 @@ func (j *Judge) work(ctx context.Context, path string) (v Verdict) {
 		return v
 	}
 	v.Readings = []spine.Reading{*reading}
-	v.Decision = j.rules.decide(reading)
+	v.Decision = decide(reading, j.reader.Confidence())
 	return v
 }
 
@@ -141,15 +143,15 @@ func (g Gate) check(p *spine.Picture) error {
 // decide turns a reading into an answer or a refusal. A model without an
 // explain signature has no heatmap and is answered without one; a heatmap that
 // should be there and shows nothing withholds the answer.
-func (r Rules) decide(reading *spine.Reading) spine.Decision {
+func decide(reading *spine.Reading, confidence float64) spine.Decision {
 	probability := reading.Probability()
 	switch {
 	case math.IsNaN(probability):
 		return decline(errors.New("the network's output is not a number"))
 	case reading.Heatmap != nil && reading.Heatmap.Empty():
 		return decline(spine.Faultf(spine.HeatmapEmpty, "the class activation map is all zero"))
-	case probability < r.Confidence:
-		return decline(spine.Faultf(spine.LowConfidence, "probability %.3f, the model answers from %.3f", probability, r.Confidence))
+	case probability < confidence:
+		return decline(spine.Faultf(spine.LowConfidence, "probability %.3f, the model answers from %.3f", probability, confidence))
 	}
 	return spine.Decision{Outcome: spine.Classified, Label: reading.Label}
 }

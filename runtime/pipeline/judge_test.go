@@ -24,6 +24,8 @@ func (n network) Read(ctx context.Context, p *spine.Picture, m explain.Method) (
 	return r, spine.Timings{Infer: 20, Explain: 1}, err
 }
 
+func (network) Confidence() float64 { return 0.6 }
+
 func xray(path string) (*spine.Picture, error) {
 	return &spine.Picture{Width: 200, Height: 400, Pix: make([]float32, 200*400)}, nil
 }
@@ -43,10 +45,9 @@ func reading(probability float64, heatmapMax float32) *spine.Reading {
 
 func testJudge(decode decoder, read network) *Judge {
 	return NewJudge(decode, read, Rules{
-		Gate:       Gate{MaxHues: 0.2, MinSide: 96},
-		Confidence: 0.6,
-		Method:     explain.MethodGradCAM,
-		Limit:      time.Minute,
+		Gate:   Gate{MaxHues: 0.2, MinSide: 96},
+		Method: explain.MethodGradCAM,
+		Limit:  time.Minute,
 	}, slog.New(slog.DiscardHandler))
 }
 
