@@ -47,3 +47,9 @@ require (
 	periph.io/x/conn/v3 v3.7.3
 	periph.io/x/host/v3 v3.8.5
 )
+
+require (
+	github.com/golang/snappy v0.0.4 // indirect
+	github.com/jonboulle/clockwork v0.5.0 // indirect
+	github.com/syndtr/goleveldb v1.0.0 // indirect
+)

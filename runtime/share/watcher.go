@@ -70,10 +70,10 @@ type Options struct {
 	// image's record is on disk, whatever the outcome: a bad file that went
 	// into quarantine is handled. From then on Known MUST be true of it. An
 	// error means that the box itself cannot take files in; the watcher then
-	// takes nothing else in and offers the same claim again at its next scan.
-	// It may block for as long as the box is busy. Path belongs to the
-	// watcher, which removes it after nil: what is to be kept is moved or
-	// linked away before.
+	// takes nothing else in and offers the same claim again at its next scan,
+	// so Handle MUST leave Path where it is. After nil the watcher removes
+	// Path: what is to be kept is moved or linked away before. Handle may
+	// block for as long as the box is busy: that is what holds intake back.
 	Handle func(ctx context.Context, c Claim) error
 
 	Log *slog.Logger     // nil: slog.Default
