@@ -37,6 +37,36 @@ func TestShareGoneAndBack(t *testing.T) {
 	}
 }
 
+func TestGoneFilesAreForgottenOnlyAfterAWholeScan(t *testing.T) {
+	calls := 0
+	kept := map[string]bool{}
+	r := newRig(t, func(o *Options) {
+		o.Forget = func(source string, keep func(string) bool) (int, error) {
+			calls++
+			for _, name := range []string{"a.dcm", "b.dcm"} {
+				kept[source+"/"+name] = keep(name)
+			}
+			return 0, nil
+		}
+	})
+	r.write("a.dcm", "first end")
+	r.must(os.Rename(r.root, r.root+".away"))
+	_ = r.scan()
+	if calls != 0 {
+		t.Fatal("files were forgotten while the share was away")
+	}
+	r.must(os.Rename(r.root+".away", r.root))
+	r.scans(10)
+	if calls != 1 || !kept["scanner/a.dcm"] || kept["scanner/b.dcm"] {
+		t.Errorf("Forget called %d times, kept %v", calls, kept)
+	}
+	r.clock = r.clock.Add(time.Hour)
+	r.scans(1)
+	if calls != 2 {
+		t.Errorf("Forget called %d times after an hour", calls)
+	}
+}
+
 func TestFolderBeneathALostMountIsNotAShare(t *testing.T) {
 	r := newRig(t, func(o *Options) { o.Mount = true })
 	if err := r.scan(); err == nil || r.Status().Error != "The share is offline: nothing is mounted on its folder." {

@@ -66,6 +66,12 @@ type Options struct {
 	// or an earlier one.
 	Known func(source, name string, size int64, modified time.Time, inode uint64) (bool, error)
 
+	// Forget, when not nil, is told after the first whole scan, and then
+	// every hour, which names are on the share: what Known knows of others
+	// can go. It is never called while the share, or a folder of it, is out
+	// of reach.
+	Forget func(source string, keep func(name string) bool) (int, error)
+
 	// Handle brings a claim to its end. It MUST return nil only when the
 	// image's record is on disk, whatever the outcome: a bad file that went
 	// into quarantine is handled. From then on Known MUST be true of it. An
@@ -87,12 +93,13 @@ type Watcher struct {
 	lane  lane
 	spool spool
 
-	scanning sync.Mutex // one scan at a time; guards the next five
+	scanning sync.Mutex // one scan at a time; guards the next six
 	restored bool       // the spool's leftovers are in held
 	held     []Claim    // in the spool, not handled yet
 	seen     map[string]*file
 	odd      map[oddity]bool
 	denied   int
+	forgot   time.Time // when Forget was last called
 
 	mu     sync.Mutex // guards status
 	status spine.ShareStatus
@@ -214,7 +221,27 @@ func (w *Watcher) scan(ctx context.Context) (online bool, err error) {
 		}
 		w.progress()
 	}
-	return true, nil
+	return true, w.forget()
+}
+
+// forgetEvery is how often the ledger is rid of files that have gone: it reads
+// all that it knows of the share for it.
+const forgetEvery = time.Hour
+
+func (w *Watcher) forget() error {
+	now := w.o.Now()
+	if w.o.Forget == nil || w.denied > 0 || !w.forgot.IsZero() && now.Sub(w.forgot) < forgetEvery {
+		return nil
+	}
+	w.forgot = now
+	n, err := w.o.Forget(w.o.Name, func(name string) bool { return w.seen[name] != nil })
+	if err != nil {
+		return fmt.Errorf("the box cannot forget files that have gone: %w", err)
+	}
+	if n > 0 {
+		w.log.Debug("forgot files that have gone from the share", "count", n)
+	}
+	return nil
 }
 
 // offerHeld hands over what is in the spool already.
