@@ -124,8 +124,10 @@ func (j *Judge) work(ctx context.Context, path string) (v Verdict) {
 		v.Decision = decline(err)
 		return v
 	}
-	v.Readings = []spine.Reading{*reading}
 	v.Decision = decide(reading, j.reader.Confidence())
+	if v.Decision.Outcome != spine.Failed {
+		v.Readings = []spine.Reading{*reading}
+	}
 	return v
 }
 
@@ -146,7 +148,7 @@ func (g Gate) check(p *spine.Picture) error {
 func decide(reading *spine.Reading, confidence float64) spine.Decision {
 	probability := reading.Probability()
 	switch {
-	case math.IsNaN(probability):
+	case !finite(reading):
 		return decline(errors.New("the network's output is not a number"))
 	case reading.Heatmap != nil && reading.Heatmap.Empty():
 		return decline(spine.Faultf(spine.HeatmapEmpty, "the class activation map is all zero"))
@@ -154,6 +156,26 @@ func decide(reading *spine.Reading, confidence float64) spine.Decision {
 		return decline(spine.Faultf(spine.LowConfidence, "probability %.3f, the model answers from %.3f", probability, confidence))
 	}
 	return spine.Decision{Outcome: spine.Classified, Label: reading.Label}
+}
+
+// finite reports whether every number of the reading is one. NaN compares as
+// false with everything: unchecked, it would pass for sure of itself.
+func finite(r *spine.Reading) bool {
+	number := func(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+	for _, p := range r.Probabilities {
+		if !number(p) {
+			return false
+		}
+	}
+	if r.Heatmap == nil {
+		return true
+	}
+	for _, v := range r.Heatmap.Values {
+		if !number(float64(v)) {
+			return false
+		}
+	}
+	return number(float64(r.Heatmap.Max))
 }
 
 // decline returns the refusal or failure that err stands for.

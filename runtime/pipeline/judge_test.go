@@ -71,7 +71,7 @@ func TestEveryPictureGetsTheVerdictThatItDeserves(t *testing.T) {
 		"exactly the least confidence":  {xray, answer(reading(0.6, 1), nil), ""},
 		"below the least confidence":    {xray, answer(reading(0.59, 1), nil), spine.LowConfidence},
 		"an empty heatmap":              {xray, answer(reading(0.9, 0), nil), spine.HeatmapEmpty},
-		"a heatmap that is no number":   {xray, answer(reading(0.9, float32(math.NaN())), nil), spine.HeatmapEmpty},
+		"a heatmap that is no number":   {xray, answer(reading(0.9, float32(math.NaN())), nil), spine.Internal},
 		"a probability that is none":    {xray, answer(reading(math.NaN(), 1), nil), spine.Internal},
 		"one tint":                      {picture(func(p *spine.Picture) { p.Facts.Hues = 0.2 }), sure, ""},
 		"many colours":                  {picture(func(p *spine.Picture) { p.Facts.Hues = 0.21 }), sure, spine.NotXray},
