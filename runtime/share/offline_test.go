@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"spinebox/internal/spine"
 )
 
 func TestShareGoneAndBack(t *testing.T) {
@@ -267,5 +269,37 @@ func TestOpenBeneathTheRootOnly(t *testing.T) {
 				unix.Close(fd)
 			}
 		}
+	}
+}
+
+func TestEveryScanIsASignOfLife(t *testing.T) {
+	signs := make(chan spine.ShareStatus)
+	r := newRig(t, func(o *Options) {
+		o.Scan = time.Millisecond
+		o.Scanned = func(s spine.ShareStatus) { signs <- s }
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- r.Run(ctx) }()
+	if s := <-signs; !s.Online {
+		t.Errorf("the share is %+v", s)
+	}
+	r.must(os.Rename(r.root, r.root+".away"))
+	for s := range signs { // an offline share is no dead watcher
+		if !s.Online {
+			break
+		}
+	}
+	stop()
+	for {
+		select {
+		case <-signs:
+			continue
+		case err := <-ended:
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		return
 	}
 }

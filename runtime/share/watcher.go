@@ -82,6 +82,10 @@ type Options struct {
 	// block for as long as the box is busy: that is what holds intake back.
 	Handle func(ctx context.Context, c Claim) error
 
+	// Scanned, when not nil, gets the status after every scan of Run, also of
+	// one that found the share offline: the sign that the watcher is alive.
+	Scanned func(spine.ShareStatus)
+
 	Log *slog.Logger     // nil: slog.Default
 	Now func() time.Time // nil: time.Now
 }
@@ -165,6 +169,9 @@ func (w *Watcher) Run(ctx context.Context) error {
 		}
 		// What went wrong is in the status, and was logged when it changed.
 		_ = w.Scan(ctx)
+		if w.o.Scanned != nil {
+			w.o.Scanned(w.Status())
+		}
 		pause.Reset(w.o.Scan)
 	}
 }
