@@ -1,0 +1,243 @@
+package xray
+
+import (
+	"encoding/binary"
+	"io"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"spinebox/internal/spine"
+)
+
+// Tags of what a picture needs (PS3.6).
+const (
+	tagTransferSyntax    = 0x0002_0010
+	tagSOPInstance       = 0x0008_0018
+	tagModality          = 0x0008_0060
+	tagBodyPart          = 0x0018_0015
+	tagView              = 0x0018_5101
+	tagLaterality        = 0x0020_0060
+	tagImageLaterality   = 0x0020_0062
+	tagSamples           = 0x0028_0002
+	tagPhotometric       = 0x0028_0004
+	tagPlanarOrder       = 0x0028_0006
+	tagFrames            = 0x0028_0008
+	tagRows              = 0x0028_0010
+	tagColumns           = 0x0028_0011
+	tagBitsAllocated     = 0x0028_0100
+	tagBitsStored        = 0x0028_0101
+	tagHighBit           = 0x0028_0102
+	tagSigned            = 0x0028_0103
+	tagPadding           = 0x0028_0120
+	tagPaddingLimit      = 0x0028_0121
+	tagWindowCentre      = 0x0028_1050
+	tagWindowWidth       = 0x0028_1051
+	tagWindowFunction    = 0x0028_1056
+	tagIntercept         = 0x0028_1052
+	tagSlope             = 0x0028_1053
+	tagModalityLUT       = 0x0028_3000
+	tagLUTDescriptor     = 0x0028_3002
+	tagLUTData           = 0x0028_3006
+	tagVOILUT            = 0x0028_3010
+	tagFloatPixels       = 0x7fe0_0008
+	tagDoubleFloatPixels = 0x7fe0_0009
+	tagPixels            = 0x7fe0_0010
+)
+
+func wantedOfDataset(tag uint32) bool {
+	switch tag {
+	case tagSOPInstance, tagModality, tagBodyPart, tagView, tagLaterality, tagImageLaterality,
+		tagSamples, tagPhotometric, tagPlanarOrder, tagFrames, tagRows, tagColumns,
+		tagBitsAllocated, tagBitsStored, tagHighBit, tagSigned, tagPadding, tagPaddingLimit,
+		tagWindowCentre, tagWindowWidth, tagWindowFunction, tagIntercept, tagSlope,
+		tagModalityLUT, tagVOILUT, tagFloatPixels, tagDoubleFloatPixels, tagPixels:
+		return true
+	}
+	return false
+}
+
+// dataset is the elements of interest of a DICOM file, not yet read.
+type dataset struct {
+	s        *source
+	elements map[uint32]element
+}
+
+// transferSyntax is how a file's data set is written.
+type transferSyntax struct {
+	coding coding
+	name   string // in plain words what makes it unreadable; "" when readable
+	packed bool   // the whole data set is deflated
+}
+
+func syntaxOf(uid string) transferSyntax {
+	switch uid {
+	case "1.2.840.10008.1.2":
+		return transferSyntax{coding: implicitLittle()}
+	case "1.2.840.10008.1.2.1":
+		return transferSyntax{coding: explicitLittle()}
+	case "1.2.840.10008.1.2.2":
+		return transferSyntax{coding: coding{order: binary.BigEndian}}
+	}
+	// All others are explicit little endian around what they compress.
+	t := transferSyntax{coding: explicitLittle()}
+	switch tail, standard := strings.CutPrefix(uid, "1.2.840.10008.1.2."); {
+	case !standard:
+		t.name = "with a private transfer syntax"
+	case tail == "1.99":
+		t.name, t.packed = "deflated as a whole", true
+	case tail == "4.50":
+		t.name = "compressed as JPEG Baseline"
+	case tail == "4.51":
+		t.name = "compressed as JPEG Extended"
+	case tail == "4.57", tail == "4.70":
+		t.name = "compressed as JPEG Lossless"
+	case tail == "4.80":
+		t.name = "compressed as JPEG-LS Lossless"
+	case tail == "4.81":
+		t.name = "compressed as JPEG-LS Near-Lossless"
+	case tail == "4.90", tail == "4.92":
+		t.name = "compressed as JPEG 2000 Lossless"
+	case tail == "4.91", tail == "4.93":
+		t.name = "compressed as JPEG 2000"
+	case tail == "4.201", tail == "4.202", tail == "4.203":
+		t.name = "compressed as High-Throughput JPEG 2000"
+	case tail == "5":
+		t.name = "compressed as RLE Lossless"
+	case strings.HasPrefix(tail, "4.10"):
+		t.name = "compressed as MPEG video"
+	default:
+		t.name = "with transfer syntax " + uid
+	}
+	return t
+}
+
+// A pattern for what may leave a data set as text.
+var (
+	uidPattern  = regexp.MustCompile(`^[0-9.]{1,64}$`)
+	codePattern = regexp.MustCompile(`^[A-Z0-9_ ]{1,16}$`)
+)
+
+// openDICOM reads the file's meta information (PS3.10 section 7.1) and returns
+// the transfer syntax and where the data set begins.
+func openDICOM(s *source) (t transferSyntax, off int64, err error) {
+	meta := dataset{s, map[uint32]element{}}
+	for off = 132; ; {
+		group, err := s.uint16(off, binary.LittleEndian)
+		if err != nil {
+			return t, 0, err
+		}
+		if group != 0x0002 { // the group's own length is often wrong
+			break
+		}
+		e, err := dicomElement(s, off, explicitLittle())
+		if err != nil {
+			return t, 0, err
+		}
+		if e.tag == tagTransferSyntax {
+			meta.elements[e.tag] = e
+		}
+		if off, err = dicomSkip(s, e, 0); err != nil {
+			return t, 0, err
+		}
+	}
+	uid, err := meta.text(tagTransferSyntax)
+	if err != nil {
+		return t, 0, err
+	}
+	if !uidPattern.MatchString(uid) {
+		return t, 0, spine.Faultf(spine.Corrupt, "a DICOM file that does not name its transfer syntax")
+	}
+	return syntaxOf(uid), off, nil
+}
+
+// readDataset walks the data set at off up to its pixels.
+func readDataset(s *source, off int64, c coding) (dataset, error) {
+	d := dataset{s, map[uint32]element{}}
+	for off < s.size {
+		e, err := dicomElement(s, off, c)
+		if err != nil {
+			return d, err
+		}
+		if wantedOfDataset(e.tag) {
+			d.elements[e.tag] = e
+		}
+		if e.tag == tagPixels {
+			return d, nil
+		}
+		if off, err = dicomSkip(s, e, 0); err != nil {
+			return d, err
+		}
+	}
+	return d, nil
+}
+
+// wholeDICOM returns nil when the file reaches to the end of its pixel data.
+func wholeDICOM(s *source) error {
+	t, off, err := openDICOM(s)
+	if err != nil {
+		return err
+	}
+	if t.packed { // where its pixels end shows only when unpacked; it is refused anyway
+		return nil
+	}
+	d, err := readDataset(s, off, t.coding)
+	if err != nil {
+		return err
+	}
+	pixels, ok := d.elements[tagPixels]
+	if !ok {
+		return io.ErrUnexpectedEOF
+	}
+	_, err = dicomSkip(s, pixels, 0)
+	return err
+}
+
+// text returns the value of a text element without its padding; "" when it is
+// missing or unreasonably long.
+func (d dataset) text(tag uint32) (string, error) {
+	e, ok := d.elements[tag]
+	if !ok || e.length == undefined || e.length > 1024 {
+		return "", nil
+	}
+	b, err := d.s.bytes(e.at, int(e.length))
+	return strings.Trim(string(b), " \x00"), err
+}
+
+// code returns the value of a code string (VR CS); "" when it is missing or is
+// no code string: free text may hold a name.
+func (d dataset) code(tag uint32) (string, error) {
+	v, err := d.text(tag)
+	if err != nil || !codePattern.MatchString(v) {
+		return "", err
+	}
+	return v, nil
+}
+
+// number returns the first value of an unsigned short (VR US).
+func (d dataset) number(tag uint32) (v int, ok bool, err error) {
+	e, ok := d.elements[tag]
+	if !ok || e.length < 2 {
+		return 0, false, nil
+	}
+	u, err := d.s.uint16(e.at, e.coding.order)
+	return int(u), err == nil, err
+}
+
+// decimal returns the first value of a decimal or integer string (VR DS, IS).
+func (d dataset) decimal(tag uint32) (v float64, ok bool, err error) {
+	text, err := d.text(tag)
+	if err != nil {
+		return 0, false, err
+	}
+	text, _, _ = strings.Cut(text, `\`)
+	if text = strings.Trim(text, " \x00"); text == "" {
+		return 0, false, nil
+	}
+	v, err = strconv.ParseFloat(text, 64)
+	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+		return 0, false, spine.Faultf(spine.Corrupt, "DICOM element (%04x,%04x) is no number", tag>>16, tag&0xffff)
+	}
+	return v, true, nil
+}

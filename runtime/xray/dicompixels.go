@@ -1,0 +1,328 @@
+package xray
+
+import (
+	"fmt"
+	"io"
+
+	"spinebox/internal/spine"
+)
+
+// layout is how a DICOM picture's pixels lie in the file (PS3.3 C.7.6.3).
+type layout struct {
+	width, height int
+	samples       int // of a pixel: 1 or 3
+	bytes         int // of a sample: 1 or 2
+	bits          int // of a sample that are used: 8 to 16
+	signed        bool
+	planes        bool // the samples of each colour lie together
+	photometric   string
+
+	pixels element
+}
+
+// readLayout reads the layout and refuses by name all that samples does not
+// read.
+func (d dataset) readLayout() (layout, error) {
+	var l layout
+	pixels, ok := d.elements[tagPixels]
+	if !ok {
+		return l, d.withoutPixels()
+	}
+	l.pixels = pixels
+	var allocated, high, signed, planar int
+	for _, f := range []struct {
+		tag  uint32
+		name string
+		into *int
+		must bool
+	}{
+		{tagRows, "rows", &l.height, true},
+		{tagColumns, "columns", &l.width, true},
+		{tagSamples, "samples per pixel", &l.samples, true},
+		{tagBitsAllocated, "bits allocated", &allocated, true},
+		{tagBitsStored, "bits stored", &l.bits, true},
+		{tagSigned, "pixel representation", &signed, true},
+		{tagHighBit, "high bit", &high, false},
+		{tagPlanarOrder, "planar configuration", &planar, false},
+	} {
+		v, ok, err := d.number(f.tag)
+		switch {
+		case err != nil:
+			return l, err
+		case !ok && f.must:
+			return l, spine.Faultf(spine.Corrupt, "a DICOM picture that does not say its %s", f.name)
+		case !ok && f.tag == tagHighBit:
+			v = l.bits - 1
+		}
+		*f.into = v
+	}
+	var err error
+	if l.photometric, err = d.code(tagPhotometric); err != nil {
+		return l, err
+	}
+	frames, _, err := d.decimal(tagFrames)
+	if err != nil {
+		return l, err
+	}
+	l.bytes, l.signed, l.planes = allocated/8, signed == 1, planar == 1
+	switch {
+	case frames > 1:
+		return l, spine.Faultf(spine.Unsupported, "a DICOM file of %.0f frames", frames)
+	case allocated != 8 && allocated != 16:
+		return l, spine.Faultf(spine.Unsupported, "DICOM pixels of %d bits", allocated)
+	case l.bits < 8:
+		return l, spine.Faultf(spine.Unsupported, "DICOM pixels of which %d bits are used", l.bits)
+	case l.bits > allocated || signed > 1 || planar > 1:
+		return l, spine.Faultf(spine.Corrupt, "a DICOM pixel description that contradicts itself")
+	case high != l.bits-1:
+		return l, spine.Faultf(spine.Unsupported, "DICOM pixels whose %d bits end at bit %d", l.bits, high)
+	}
+	return l, l.checkColours()
+}
+
+// checkColours refuses the photometric interpretations that grey does not read.
+func (l layout) checkColours() error {
+	samples := 0
+	switch l.photometric {
+	case "MONOCHROME1", "MONOCHROME2":
+		samples = 1
+	case "RGB", "YBR_FULL":
+		samples = 3
+	case "YBR_FULL_422":
+		samples = 3
+		if l.bytes != 1 || l.width%2 != 0 || l.planes {
+			return spine.Faultf(spine.Unsupported, "a DICOM picture in YBR_FULL_422 of odd shape")
+		}
+	case "":
+		return spine.Faultf(spine.Corrupt, "a DICOM picture that does not say what its values mean")
+	default:
+		return spine.Faultf(spine.Unsupported, "a DICOM picture in %s", l.photometric)
+	}
+	if l.samples != samples {
+		return spine.Faultf(spine.Corrupt, "a DICOM picture in %s with %d samples per pixel", l.photometric, l.samples)
+	}
+	if samples == 3 && l.signed {
+		return spine.Faultf(spine.Unsupported, "a DICOM picture with signed colours")
+	}
+	return nil
+}
+
+// withoutPixels says why a data set without pixel data is none for the box.
+func (d dataset) withoutPixels() error {
+	for _, tag := range []uint32{tagFloatPixels, tagDoubleFloatPixels} {
+		if _, ok := d.elements[tag]; ok {
+			return spine.Faultf(spine.Unsupported, "DICOM pixels in floating point")
+		}
+	}
+	if _, ok := d.elements[tagRows]; ok {
+		return spine.Faultf(spine.Corrupt, "a DICOM picture without its pixel data")
+	}
+	return spine.Faultf(spine.Unsupported, "a DICOM file that holds no picture")
+}
+
+func decodeDICOM(s *source, lim Limits) (*spine.Picture, error) {
+	t, off, err := openDICOM(s)
+	if err != nil {
+		return nil, err
+	}
+	if t.name != "" {
+		return nil, spine.Faultf(spine.Unsupported, "a DICOM file %s", t.name)
+	}
+	d, err := readDataset(s, off, t.coding)
+	if err != nil {
+		return nil, err
+	}
+	l, err := d.readLayout()
+	if err != nil {
+		return nil, err
+	}
+	if err := lim.check(l.width, l.height, s.size, 1); err != nil {
+		return nil, err
+	}
+	if need := int64(l.width) * int64(l.height) * l.perPixel(); l.pixels.length == undefined || l.pixels.length < need {
+		return nil, spine.Faultf(spine.Corrupt, "%d bytes of pixel data where %d by %d pixels need %d", l.pixels.length, l.width, l.height, need)
+	}
+	p := &spine.Picture{Width: l.width, Height: l.height, Pix: make([]float32, l.width*l.height)}
+	if p.Facts, err = d.facts(l); err != nil {
+		return nil, err
+	}
+	if l.samples == 3 {
+		p.Facts.Hues, err = l.colours(s.r, p.Pix)
+		return p, err
+	}
+	g, err := d.greyScale(l)
+	if err != nil {
+		return nil, err
+	}
+	table, err := g.table(func() ([]bool, error) { return l.occurring(s.r) })
+	if err != nil {
+		return nil, err
+	}
+	return p, l.grey(s.r, table, p.Pix)
+}
+
+// facts reads what is worth knowing beside the pixels.
+func (d dataset) facts(l layout) (f spine.Facts, err error) {
+	f.Bits = l.bits
+	for _, fact := range []struct {
+		tag  uint32
+		into *string
+	}{
+		{tagModality, &f.Modality}, {tagBodyPart, &f.BodyPart}, {tagView, &f.View},
+		{tagLaterality, &f.Laterality},
+	} {
+		if *fact.into, err = d.code(fact.tag); err != nil {
+			return f, err
+		}
+	}
+	if f.Laterality == "" { // where the DX objects have it
+		if f.Laterality, err = d.code(tagImageLaterality); err != nil {
+			return f, err
+		}
+	}
+	uid, err := d.text(tagSOPInstance)
+	if uidPattern.MatchString(uid) {
+		f.SOPInstanceUID = uid
+	}
+	return f, err
+}
+
+// perPixel returns the bytes of a pixel, averaged.
+func (l layout) perPixel() int64 {
+	if l.photometric == "YBR_FULL_422" { // two pixels share their colour
+		return 2
+	}
+	return int64(l.samples * l.bytes)
+}
+
+// chunkSamples is how many samples are read at once; even, so that pairs of
+// bytes stay together.
+const chunkSamples = 3 * (16 << 10)
+
+// sampleReader reads a picture's samples, in the order of the file.
+type sampleReader struct {
+	layout
+	r   io.ReaderAt
+	raw []byte
+}
+
+// read fills dst, at most chunkSamples, with the samples from the first one on:
+// their used bits, without regard to sign.
+func (r *sampleReader) read(dst []uint16, first int) error {
+	if r.raw == nil {
+		r.raw = make([]byte, 2*chunkSamples+2)
+	}
+	off, n := int64(first)*int64(r.bytes), len(dst)*r.bytes
+	// Single bytes written as big-endian words (VR OW) lie the other way round
+	// in each pair.
+	swapped := int64(0)
+	if r.bytes == 1 && r.pixels.vr == "OW" && r.pixels.coding.order.String() == "BigEndian" {
+		swapped = 1
+	}
+	begin := off &^ swapped
+	end := min((off+int64(n)+swapped)&^swapped, r.pixels.length)
+	raw := r.raw[:end-begin]
+	if _, err := r.r.ReadAt(raw, r.pixels.at+begin); err != nil {
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		return fmt.Errorf("read pixels: %w", err)
+	}
+	mask := uint16(1<<r.bits - 1)
+	if r.bytes == 2 {
+		order := r.pixels.coding.order
+		for i := range dst {
+			dst[i] = order.Uint16(raw[2*i:]) & mask
+		}
+		return nil
+	}
+	for i := range dst {
+		dst[i] = uint16(raw[(off+int64(i)-begin)^swapped]) & mask
+	}
+	return nil
+}
+
+// each calls visit with the picture's pixels, chunk by chunk: the index of the
+// first pixel and all samples of the chunk's pixels, plane after plane or side
+// by side as they lie in the file.
+func (l layout) each(r io.ReaderAt, visit func(first int, samples []uint16)) error {
+	in := sampleReader{layout: l, r: r}
+	buf := make([]uint16, chunkSamples)
+	pixels, perChunk := l.width*l.height, chunkSamples/3
+	for first := 0; first < pixels; first += perChunk {
+		n := min(perChunk, pixels-first)
+		switch {
+		case l.planes && l.samples == 3:
+			for c := range 3 {
+				if err := in.read(buf[c*n:(c+1)*n], c*pixels+first); err != nil {
+					return err
+				}
+			}
+			visit(first, buf[:3*n])
+		default:
+			k := int(l.perPixel()) / l.bytes
+			if err := in.read(buf[:k*n], k*first); err != nil {
+				return err
+			}
+			visit(first, buf[:k*n])
+		}
+	}
+	return nil
+}
+
+// occurring returns which codes the pixels of a grey picture hold.
+func (l layout) occurring(r io.ReaderAt) ([]bool, error) {
+	used := make([]bool, 1<<l.bits)
+	err := l.each(r, func(_ int, samples []uint16) {
+		for _, v := range samples {
+			used[v] = true
+		}
+	})
+	return used, err
+}
+
+// grey writes a grey picture through its table.
+func (l layout) grey(r io.ReaderAt, table, dst []float32) error {
+	return l.each(r, func(first int, samples []uint16) {
+		out := dst[first:][:len(samples)]
+		for i, v := range samples {
+			out[i] = table[v]
+		}
+	})
+}
+
+// colours writes a colour picture as its luma and returns its Facts.Hues.
+func (l layout) colours(r io.ReaderAt, dst []float32) (hues float64, err error) {
+	full := float64(int(1)<<l.bits - 1)
+	c := newChroma(l.width, l.height)
+	put := func(i int, y, cb, cr float64) {
+		dst[i] = float32(y / full)
+		c.see(i%l.width, i/l.width, 255*y/full, 255*cb/full, 255*cr/full)
+	}
+	middle := float64(int(1) << (l.bits - 1))
+	err = l.each(r, func(first int, s []uint16) {
+		if l.photometric == "YBR_FULL_422" { // Y Y Cb Cr
+			for i := 0; i+3 < len(s); i += 4 {
+				cb, cr := float64(s[i+2])-middle, float64(s[i+3])-middle
+				put(first+i/2, float64(s[i]), cb, cr)
+				put(first+i/2+1, float64(s[i+1]), cb, cr)
+			}
+			return
+		}
+		n := len(s) / 3
+		next, plane := 3, 1
+		if l.planes {
+			next, plane = 1, n
+		}
+		for i := range n {
+			a, b, d := s[i*next], s[i*next+plane], s[i*next+2*plane]
+			if l.photometric == "YBR_FULL" {
+				put(first+i, float64(a), float64(b)-middle, float64(d)-middle)
+				continue
+			}
+			y := float64(299*uint32(a)+587*uint32(b)+114*uint32(d)) / 1000
+			put(first+i, y, 0.564*(float64(d)-y), 0.713*(float64(a)-y))
+		}
+	})
+	return c.hues(), err
+}

@@ -1,0 +1,33 @@
+package xray
+
+import (
+	"encoding/binary"
+	"io"
+
+	"spinebox/internal/spine"
+)
+
+// wholePNG returns nil when the PNG's chunks lead to its IEND chunk.
+func wholePNG(s *source) error {
+	off := int64(8)
+	for range maxSegments {
+		b, err := s.bytes(off, 8)
+		if err != nil {
+			return err
+		}
+		length, name := int64(binary.BigEndian.Uint32(b)), string(b[4:8])
+		for _, c := range b[4:8] {
+			if c|0x20 < 'a' || c|0x20 > 'z' {
+				return spine.Faultf(spine.Corrupt, "a PNG chunk without a name")
+			}
+		}
+		off += 8 + length + 4 // header, data, check sum
+		if off > s.size {
+			return io.ErrUnexpectedEOF
+		}
+		if name == "IEND" {
+			return nil
+		}
+	}
+	return spine.Faultf(spine.Corrupt, "a PNG of more than %d chunks", maxSegments)
+}

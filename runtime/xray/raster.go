@@ -1,0 +1,254 @@
+package xray
+
+import (
+	"bufio"
+	"errors"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"image/png"
+	"io"
+
+	"golang.org/x/image/tiff"
+
+	"spinebox/internal/spine"
+)
+
+// How many pixels one byte of a file can stand for at the very most.
+const (
+	// A progressive scan that holds nothing but the mean of each 8×8 block
+	// spends at least one bit on a block: 512 pixels a byte. Twice that, to
+	// stay clear of odd sampling factors.
+	jpegPixelsPerByte = 1024
+	// Deflate shrinks to no less than a 1032nd; a pixel has at least one bit.
+	pngPixelsPerByte = 8 * 1032
+	// LZW is the densest: 12 bits for at most 3838 pixels of 8 bits.
+	tiffPixelsPerByte = 4096
+)
+
+func decodeJPEG(s *source, lim Limits) (*spine.Picture, error) {
+	// The outline first: image/jpeg can read to the end of a file whose
+	// writer stopped in the middle of a header.
+	if err := wholeJPEG(s); err != nil {
+		return nil, err
+	}
+	o, err := outlineJPEG(s)
+	if err != nil {
+		return nil, err
+	}
+	config, err := jpeg.DecodeConfig(bufio.NewReader(s.section()))
+	if err != nil {
+		return nil, unsupported(err)
+	}
+	if err := lim.check(config.Width, config.Height, s.size, jpegPixelsPerByte); err != nil {
+		return nil, err
+	}
+	img, err := jpeg.Decode(s.section())
+	if err != nil {
+		return nil, unsupported(err)
+	}
+	return fromImage(img, o.orientation()), nil
+}
+
+func decodePNG(s *source, lim Limits) (*spine.Picture, error) {
+	if err := wholePNG(s); err != nil {
+		return nil, err
+	}
+	config, err := png.DecodeConfig(bufio.NewReader(s.section()))
+	if err != nil {
+		return nil, unsupported(err)
+	}
+	if err := lim.check(config.Width, config.Height, s.size, pngPixelsPerByte); err != nil {
+		return nil, err
+	}
+	img, err := png.Decode(bufio.NewReader(s.section()))
+	if err != nil {
+		return nil, unsupported(err)
+	}
+	return fromImage(img, upright), nil
+}
+
+func decodeTIFF(s *source, lim Limits) (*spine.Picture, error) {
+	o, err := outlineTIFF(s)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.readable(); err != nil {
+		return nil, err
+	}
+	config, err := tiff.DecodeConfig(s.section())
+	if err != nil {
+		return nil, unsupported(err)
+	}
+	if err := lim.check(config.Width, config.Height, s.size, tiffPixelsPerByte); err != nil {
+		return nil, err
+	}
+	img, err := tiff.Decode(s.section())
+	if err != nil {
+		return nil, unsupported(err)
+	}
+	return fromImage(img, o.first.orientation), nil
+}
+
+// unsupported gives the decoders' own word for "valid, but not implemented"
+// its code.
+func unsupported(err error) error {
+	if e, ok := errors.AsType[jpeg.UnsupportedError](err); ok {
+		return spine.Faultf(spine.Unsupported, "a JPEG with %s", string(e))
+	}
+	if e, ok := errors.AsType[png.UnsupportedError](err); ok {
+		return spine.Faultf(spine.Unsupported, "a PNG with %s", string(e))
+	}
+	if e, ok := errors.AsType[tiff.UnsupportedError](err); ok {
+		return spine.Faultf(spine.Unsupported, "a TIFF with %s", string(e))
+	}
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// orientation is how a camera held its sensor, as EXIF and TIFF number it
+// (tag 274): 1 is upright, 3 upside down, 6 and 8 on either side; the even of
+// the others and 5 and 7 are mirrored.
+type orientation int
+
+const upright orientation = 1
+
+// placement says where the pixels of a w×h raster go in an upright picture of
+// width×height: the first one to index first, and from there each step to the
+// right and down the raster moves by right and down.
+type placement struct {
+	width, height      int
+	first, right, down int
+}
+
+func (o orientation) place(w, h int) placement {
+	switch o {
+	case 2:
+		return placement{w, h, w - 1, -1, w}
+	case 3:
+		return placement{w, h, w*h - 1, -1, -w}
+	case 4:
+		return placement{w, h, (h - 1) * w, 1, -w}
+	case 5:
+		return placement{h, w, 0, h, 1}
+	case 6:
+		return placement{h, w, h - 1, h, -1}
+	case 7:
+		return placement{h, w, w*h - 1, -h, -1}
+	case 8:
+		return placement{h, w, (w - 1) * h, -h, 1}
+	}
+	return placement{w, h, 0, 1, w}
+}
+
+// fromImage makes a decoded raster grey and upright in one pass.
+func fromImage(img image.Image, o orientation) *spine.Picture {
+	b := img.Bounds()
+	at := o.place(b.Dx(), b.Dy())
+	p := &spine.Picture{Width: at.width, Height: at.height, Pix: make([]float32, at.width*at.height)}
+	p.Facts.Bits, p.Facts.Hues = 8, huesOf(img)
+	grey, bits := rowReader(img)
+	p.Facts.Bits = bits
+	row := make([]float32, b.Dx())
+	for y := range b.Dy() {
+		grey(row, y)
+		if at.right == 1 {
+			copy(p.Pix[at.first+y*at.down:], row)
+			continue
+		}
+		i := at.first + y*at.down
+		for _, v := range row {
+			p.Pix[i] = v
+			i += at.right
+		}
+	}
+	return p
+}
+
+// rowReader returns a function that writes row y of img, made grey, 0 to 1,
+// into dst, and how many bits each of img's samples has. Weights of Rec. 601 in
+// thousandths keep the grey of a grey pixel stored as colour exact.
+func rowReader(img image.Image) (grey func(dst []float32, y int), bits int) {
+	b := img.Bounds()
+	switch m := img.(type) {
+	case *image.Gray:
+		return byTable(m.Pix, m.Stride, tableOf8(func(v int) float32 { return float32(v) / 255 })), 8
+	case *image.YCbCr:
+		return byTable(m.Y, m.YStride, tableOf8(func(v int) float32 { return float32(v) / 255 })), 8
+	case *image.Paletted:
+		return byTable(m.Pix, m.Stride, tableOf8(func(v int) float32 {
+			if v >= len(m.Palette) { // the decoders make sure that no pixel is
+				return 0
+			}
+			return luma16(m.Palette[v])
+		})), 8
+	case *image.Gray16:
+		return func(dst []float32, y int) {
+			src := m.Pix[y*m.Stride:]
+			for x := range dst {
+				dst[x] = float32(uint32(src[2*x])<<8|uint32(src[2*x+1])) / 65535
+			}
+		}, 16
+	case *image.RGBA: // its colours are already multiplied by alpha
+		return func(dst []float32, y int) {
+			src := m.Pix[y*m.Stride:]
+			for x := range dst {
+				s := src[4*x : 4*x+3 : 4*x+3]
+				dst[x] = float32(299*uint32(s[0])+587*uint32(s[1])+114*uint32(s[2])) / 255_000
+			}
+		}, 8
+	case *image.NRGBA:
+		return func(dst []float32, y int) {
+			src := m.Pix[y*m.Stride:]
+			for x := range dst {
+				s := src[4*x : 4*x+4 : 4*x+4]
+				v := float32(299*uint32(s[0])+587*uint32(s[1])+114*uint32(s[2])) / 255_000
+				if s[3] != 255 {
+					v *= float32(s[3]) / 255
+				}
+				dst[x] = v
+			}
+		}, 8
+	case *image.RGBA64:
+		return func(dst []float32, y int) {
+			for x := range dst {
+				dst[x] = luma16(m.RGBA64At(b.Min.X+x, b.Min.Y+y))
+			}
+		}, 16
+	case *image.NRGBA64:
+		return func(dst []float32, y int) {
+			for x := range dst {
+				dst[x] = luma16(m.NRGBA64At(b.Min.X+x, b.Min.Y+y))
+			}
+		}, 16
+	}
+	return func(dst []float32, y int) { // CMYK, as some photo programs write it
+		for x := range dst {
+			dst[x] = luma16(img.At(b.Min.X+x, b.Min.Y+y))
+		}
+	}, 8
+}
+
+func tableOf8(value func(int) float32) *[256]float32 {
+	var t [256]float32
+	for v := range t {
+		t[v] = value(v)
+	}
+	return &t
+}
+
+func byTable(pix []byte, stride int, t *[256]float32) func([]float32, int) {
+	return func(dst []float32, y int) {
+		for x, v := range pix[y*stride:][:len(dst)] {
+			dst[x] = t[v]
+		}
+	}
+}
+
+// luma16 is the grey of a colour over black.
+func luma16(c color.Color) float32 {
+	r, g, b, _ := c.RGBA()
+	return float32(float64(299*uint64(r)+587*uint64(g)+114*uint64(b)) / 65_535_000)
+}

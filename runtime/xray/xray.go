@@ -1,0 +1,157 @@
+// Package xray turns the bytes of one file into one grey picture.
+//
+// [Decode] reads JPEG, PNG, TIFF and uncompressed DICOM, told apart by their
+// content and never by their name; [Whole] says whether a file that somebody
+// else may still be writing is complete. Both are pure functions of the bytes,
+// so that they can run in a confined process, and both expect those bytes to be
+// hostile: what they allocate is bounded by the file's own size and by
+// [Limits], and whatever a file holds, the answer is a picture or a
+// *[spine.Fault] that says why not.
+//
+// A picture is never wrong in silence: what the package does not handle
+// exactly it refuses by name.
+package xray
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"spinebox/internal/spine"
+)
+
+// Limits bound what Decode takes on. They are checked before anything is
+// decoded, because every decoder allocates by what a file's header claims.
+type Limits struct {
+	Bytes  int64 // of the file
+	Pixels int   // width times height
+}
+
+// DefaultLimits returns 256 MiB and 40 megapixels. A whole spine stitched from
+// three 43 cm detectors at 0.14 mm has 28 megapixels, 56 MB at 16 bits; the
+// limits leave room above it and keep the peak of decoding (in the worst case,
+// a progressive colour JPEG, 19 bytes a pixel) within the memory of a small box.
+func DefaultLimits() Limits { return Limits{Bytes: 256 << 20, Pixels: 40_000_000} }
+
+// Decode reads the picture in the file at path. Its values are 0 to 1 in the
+// sense of MONOCHROME2 and keep the file's own precision, up to 16 bits.
+//
+//   - Colours become grey by Rec. 601 luma, which is the Y of a JPEG.
+//   - Transparent pixels lie over black.
+//   - The orientation that cameras note in JPEG and TIFF is applied.
+//   - DICOM goes through the modality and VOI transformations; see
+//     [dicomImage.table] for their order.
+//
+// A file that cannot be decoded gives a *[spine.Fault]: Unsupported when it is
+// of a kind that the box does not read (or beyond lim), Corrupt when it is
+// damaged, cut short or no picture at all. Other errors are those of opening
+// and reading the file.
+func Decode(path string, lim Limits) (*spine.Picture, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("decode picture: %w", err)
+	}
+	// Opening a pipe would block until somebody writes to it.
+	if !info.Mode().IsRegular() {
+		return nil, spine.Faultf(spine.Corrupt, "not a regular file but a %s", kind(info.Mode()))
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("decode picture: %w", err)
+	}
+	defer f.Close()
+	if info, err = f.Stat(); err != nil {
+		return nil, fmt.Errorf("decode picture: %w", err)
+	}
+	return DecodeReader(f, info.Size(), lim)
+}
+
+// DecodeReader is Decode for the size bytes of r.
+func DecodeReader(r io.ReaderAt, size int64, lim Limits) (p *spine.Picture, err error) {
+	// The decoders are other people's code on strangers' bytes; a panic in one
+	// of them condemns the file, not the box.
+	defer func() {
+		if cause := recover(); cause != nil {
+			p, err = nil, spine.Faultf(spine.Corrupt, "the decoder gave up: %v", cause)
+		}
+	}()
+	if size > lim.Bytes {
+		return nil, spine.Faultf(spine.Unsupported, "the file has %d bytes; the limit is %d", size, lim.Bytes)
+	}
+	s := newSource(r, size)
+	p, err = decode(s, lim)
+	if s.r.failed != nil {
+		return nil, fmt.Errorf("decode picture: %w", s.r.failed)
+	}
+	if err != nil {
+		return nil, verdict(err)
+	}
+	return p, nil
+}
+
+func decode(s *source, lim Limits) (p *spine.Picture, err error) {
+	is, err := sniff(s)
+	if err != nil {
+		return nil, err
+	}
+	switch is {
+	case formatJPEG:
+		p, err = decodeJPEG(s, lim)
+	case formatPNG:
+		p, err = decodePNG(s, lim)
+	case formatTIFF:
+		p, err = decodeTIFF(s, lim)
+	case formatDICOM:
+		p, err = decodeDICOM(s, lim)
+	case formatUnknown:
+		return nil, spine.Faultf(spine.Corrupt, "neither JPEG, PNG, TIFF nor DICOM (%d bytes)", s.size)
+	default:
+		return nil, spine.Faultf(spine.Unsupported, "a %s file", is)
+	}
+	if err != nil {
+		return nil, err
+	}
+	p.Facts.Format = string(is)
+	return p, nil
+}
+
+// verdict gives an error about the file's content its code.
+func verdict(err error) error {
+	if _, ok := errors.AsType[*spine.Fault](err); ok {
+		return err
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return spine.Faultf(spine.Corrupt, "the file ends before its picture does")
+	}
+	return spine.Faultf(spine.Corrupt, "%v", err)
+}
+
+// check refuses a picture of w×h pixels that exceeds the limits or that
+// size bytes cannot hold. perByte is how many pixels of the format one byte
+// can stand for at the very most: without it a file of 300 bytes could ask for
+// all that Limits.Pixels allows.
+func (lim Limits) check(w, h int, size int64, perByte int64) error {
+	switch {
+	case w < 1 || h < 1:
+		return spine.Faultf(spine.Corrupt, "a picture of %d by %d pixels", w, h)
+	case w > lim.Pixels/h:
+		return spine.Faultf(spine.Unsupported, "a picture of %d by %d pixels; the limit is %d pixels", w, h, lim.Pixels)
+	case int64(w)*int64(h)/perByte > size:
+		return spine.Faultf(spine.Corrupt, "%d bytes cannot hold the %d by %d pixels that they announce", size, w, h)
+	}
+	return nil
+}
+
+func kind(m fs.FileMode) string {
+	switch {
+	case m.IsDir():
+		return "directory"
+	case m&fs.ModeNamedPipe != 0:
+		return "pipe"
+	case m&fs.ModeSocket != 0:
+		return "socket"
+	}
+	return "device"
+}
