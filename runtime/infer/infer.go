@@ -88,7 +88,7 @@ func open(dir string, d *description.Model, o Options) (*Model, error) {
 		return nil, fmt.Errorf("SavedModel %s: %w", dir, err)
 	}
 	grey := &spine.Picture{Width: d.Input.Width, Height: d.Input.Height, Pix: make([]float32, d.Input.Width*d.Input.Height)}
-	if _, _, err := m.Read(context.Background(), grey, explain.GradCAMMethod); err != nil {
+	if _, _, err := m.Read(context.Background(), grey, explain.MethodGradCAM); err != nil {
 		m.session.Close()
 		return nil, fmt.Errorf("warm up model %s: %w", dir, err)
 	}
@@ -108,7 +108,7 @@ func (m *Model) bind(saved *tf.SavedModel) error {
 	m.fetches = []tf.Output{find(savedmodel.Output, savedmodel.Serving, savedmodel.Logits)}
 	m.image = find(savedmodel.Input, savedmodel.Serving, savedmodel.Image)
 	if e := m.description.ExplainSignature; e != "" {
-		if other := find(savedmodel.Input, e, savedmodel.Image); other != m.image {
+		if other := find(savedmodel.Input, e, savedmodel.Image); !same(other, m.image) {
 			wrong = append(wrong, fmt.Errorf("signatures %s and %s have different inputs: one run cannot serve both", savedmodel.Serving, e))
 		}
 		m.class = find(savedmodel.Input, e, savedmodel.ClassIndex)
@@ -122,6 +122,11 @@ func (m *Model) bind(saved *tf.SavedModel) error {
 		m.top = top
 	}
 	return errors.Join(wrong...)
+}
+
+// same compares by name: the binding makes a new operation at every look-up.
+func same(a, b tf.Output) bool {
+	return a.Op != nil && b.Op != nil && a.Op.Name() == b.Op.Name() && a.Index == b.Index
 }
 
 // Description returns what the model says about itself.

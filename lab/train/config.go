@@ -1,0 +1,92 @@
+// Package train trains one network on one split of a data set and leaves a
+// model folder that the box takes as it is.
+package train
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"spinebox/models/input"
+	"spinebox/models/nets"
+)
+
+// Config is everything that a training depends on beside the pictures.
+type Config struct {
+	Network nets.Architecture `json:"network"`
+	Method  string            `json:"method"` // "random": from random initialisation
+	Input   input.Spec        `json:"input"`
+	Fold    int               `json:"fold"` // of five; this one is held out
+	Seed    uint64            `json:"seed"`
+
+	Epochs         int     `json:"epochs"`
+	Batch          int     `json:"batch"`           // pictures in one step
+	Rate           float64 `json:"rate"`            // highest learning rate of Adam
+	WeightDecay    float64 `json:"weight_decay"`    // decoupled (Loshchilov and Hutter 2019), on kernels
+	LabelSmoothing float64 `json:"label_smoothing"` // 0 to 1
+	Dropout        float64 `json:"dropout"`         // before the head, 0 to 1
+	Augment        Augment `json:"augment"`
+}
+
+// Augment bounds what a training picture may be turned into. There is no
+// vertical flip and no crop: neither leaves a spine whole.
+type Augment struct {
+	Flip     bool    `json:"flip"`     // left and right, every second time
+	Rotate   float64 `json:"rotate"`   // degrees, either way
+	Scale    float64 `json:"scale"`    // 0.1 is 0.9 to 1.1 times
+	Stretch  float64 `json:"stretch"`  // of width against height, likewise
+	Shift    float64 `json:"shift"`    // of the input's size, either way
+	Contrast float64 `json:"contrast"` // 0.2 is 0.8 to 1.2 times, about the middle grey
+	Light    float64 `json:"light"`    // of the grey range, either way
+	Gamma    float64 `json:"gamma"`    // 0.2 is exponents 0.8 to 1.25
+	Erase    float64 `json:"erase"`    // chance of one grey rectangle of up to a tenth of the area
+}
+
+// Default returns settings that work on the paper's 338 X-rays.
+func Default() Config {
+	return Config{
+		Network: nets.ResNet50, Method: "random",
+		Input:  input.Spec{Height: 320, Width: 128, Resize: input.Letterbox, Grey: input.Percentile},
+		Epochs: 40, Batch: 16, Rate: 1e-3, WeightDecay: 0.02, LabelSmoothing: 0.05, Dropout: 0.2, Seed: 1,
+		Augment: Augment{Flip: true, Rotate: 6, Scale: 0.1, Stretch: 0.08, Shift: 0.05, Contrast: 0.2, Light: 0.1, Gamma: 0.2, Erase: 0.25},
+	}
+}
+
+// Validate reports everything that is wrong, at once.
+func (c Config) Validate() error {
+	var wrong []error
+	say := func(format string, args ...any) { wrong = append(wrong, fmt.Errorf(format, args...)) }
+	if _, err := nets.ParseArchitecture(string(c.Network)); err != nil {
+		wrong = append(wrong, err)
+	}
+	if c.Method != "random" {
+		say("training method %q is not known: there is random", c.Method)
+	}
+	if err := c.Input.Validate(); err != nil {
+		wrong = append(wrong, err)
+	}
+	if c.Epochs < 1 || c.Batch < 2 {
+		say("at least one epoch and a batch of two are needed")
+	}
+	if !(c.Rate > 0) {
+		say("the learning rate must be above zero")
+	}
+	for name, v := range map[string]float64{"label smoothing": c.LabelSmoothing, "dropout": c.Dropout} {
+		if v < 0 || v >= 1 {
+			say("%s %v is outside 0 to 1", name, v)
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+// Digest identifies the configuration; a training resumes only its own.
+func (c Config) Digest() string {
+	raw, err := json.Marshal(c)
+	if err != nil {
+		panic(err) // no field can fail
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,154 @@
+package train
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	tf "github.com/wamuir/graft/tensorflow"
+
+	"spinebox/explain"
+	"spinebox/internal/spine"
+	"spinebox/lab/dataset"
+	"spinebox/models/description"
+	"spinebox/models/savedmodel"
+	"spinebox/runtime/infer"
+	"spinebox/runtime/xray"
+)
+
+// Result is what a finished training reached.
+type Result struct {
+	Model       string        `json:"model"` // the model folder
+	Digest      string        `json:"digest"`
+	Labels      []spine.Label `json:"labels"`
+	BestEpoch   int           `json:"best_epoch"`
+	Temperature float64       `json:"temperature"`
+	Confusion   [][]int       `json:"confusion"` // held-out: true label by row, answer by column
+	Accuracy    float64       `json:"accuracy"`  // held-out, 0 to 1
+	Recall      []float64     `json:"recall"`    // held-out, by label
+	Seconds     float64       `json:"seconds"`   // training and validating
+}
+
+// finish writes the model folder from the best epoch, and lets the finished
+// model read the held-out pictures the way the box will.
+func (r *Run) finish(ctx context.Context, g *graph, at *state) (*Result, error) {
+	dir := filepath.Join(r.Dir, "model")
+	if err := os.RemoveAll(dir); err != nil {
+		return nil, err
+	}
+	err := savedmodel.Write(dir, savedmodel.Export{
+		Architecture: r.Config.Network, Height: int64(r.Config.Input.Height), Width: int64(r.Config.Input.Width),
+		Classes: int64(len(r.labels)), Weights: at.best,
+	})
+	if err != nil {
+		return nil, err
+	}
+	logits, truth, err := r.judge(g, dataset.Validation)
+	if err != nil {
+		return nil, err
+	}
+	result := &Result{Model: dir, Labels: r.labels, BestEpoch: at.Best, Seconds: at.Seconds, Temperature: calibrate(logits, truth)}
+	d := r.describe(result)
+	if err := d.Seal(dir); err != nil {
+		return nil, err
+	}
+	if err := r.heldOut(ctx, result); err != nil {
+		return nil, err
+	}
+	// The figures are part of what the model says about itself.
+	d.Figures = map[string]float64{"held_out_accuracy": result.Accuracy}
+	for k, recall := range result.Recall {
+		d.Figures["held_out_recall_"+string(r.labels[k])] = recall
+	}
+	if err := d.Seal(dir); err != nil {
+		return nil, err
+	}
+	result.Digest = d.Digest()
+	return result, writeJSON(filepath.Join(r.Dir, "done.json"), result)
+}
+
+func (r *Run) describe(result *Result) *description.Model {
+	c := r.Config
+	return &description.Model{
+		Name: fmt.Sprintf("%s-%s", c.Network, c.Method), Version: "seed" + strconv.FormatUint(c.Seed, 10) + "-fold" + strconv.Itoa(c.Fold),
+		Architecture: string(c.Network), Method: c.Method,
+		Labels: r.labels, Input: c.Input, Preprocessing: "none",
+		ExplainSignature: savedmodel.Explain, ExplainLayer: c.Network.ExplainLayer(),
+		Temperature: result.Temperature,
+		Training: description.Training{
+			DataDigest: r.Data.Digest(), Pictures: len(r.Data.Only(r.parts, dataset.Fit).Items),
+			Epochs: result.BestEpoch, Seed: c.Seed, TensorFlow: tf.Version(),
+		},
+		Golden:          []description.Golden{},
+		MinimumSpinebox: "0.1.0",
+		Phantom:         r.Phantom,
+	}
+}
+
+// heldOut lets the model folder answer for the held-out part.
+func (r *Run) heldOut(ctx context.Context, result *Result) (err error) {
+	m, err := infer.Open(result.Model, infer.Options{Threads: r.Cores})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	n := len(r.labels)
+	for range n {
+		result.Confusion = append(result.Confusion, make([]int, n))
+	}
+	rows := [][]string{{"sha256", "label", "answer"}}
+	for _, l := range r.labels {
+		rows[0] = append(rows[0], "p_"+string(l))
+	}
+	held := r.Data.Only(r.parts, dataset.HeldOut)
+	for _, item := range held.Items {
+		p, err := xray.Decode(item.Path, xray.DefaultLimits())
+		if err != nil {
+			return fmt.Errorf("%s: %w", item.Path, err)
+		}
+		reading, _, err := m.Read(ctx, p, explain.MethodGradCAM)
+		if err != nil {
+			return err
+		}
+		result.Confusion[labelIndex(r.labels, item.Label)][labelIndex(r.labels, reading.Label)]++
+		row := []string{item.SHA256, string(item.Label), string(reading.Label)}
+		for _, p := range reading.Probabilities {
+			row = append(row, strconv.FormatFloat(p, 'f', 6, 64))
+		}
+		rows = append(rows, row)
+	}
+	result.sum()
+	return writeCSV(filepath.Join(r.Dir, "predictions.csv"), rows)
+}
+
+// sum fills accuracy and recall from the confusion.
+func (result *Result) sum() {
+	right, all := 0, 0
+	for k, row := range result.Confusion {
+		n := 0
+		for _, v := range row {
+			n += v
+		}
+		recall := 0.0
+		if n > 0 {
+			recall = float64(row[k]) / float64(n)
+		}
+		result.Recall = append(result.Recall, recall)
+		right += row[k]
+		all += n
+	}
+	result.Accuracy = float64(right) / float64(max(all, 1))
+}
+
+func writeCSV(name string, rows [][]string) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	w := csv.NewWriter(f)
+	return errors.Join(w.WriteAll(rows), f.Close())
+}

@@ -1,0 +1,325 @@
+package train
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	tf "github.com/wamuir/graft/tensorflow"
+
+	"spinebox/internal/spine"
+	"spinebox/lab/dataset"
+	"spinebox/models/nets"
+	"spinebox/runtime/xray"
+)
+
+// Epoch is a line of history.csv.
+type Epoch struct {
+	Epoch      int     `json:"epoch"`
+	Rate       float64 `json:"rate"`            // of its last step
+	Loss       float64 `json:"loss"`            // mean over its steps, weighted and smoothed
+	Validation float64 `json:"validation_loss"` // negative log likelihood
+	Accuracy   float64 `json:"validation_accuracy"`
+	Seconds    float64 `json:"seconds"`
+}
+
+// Progress is told how a training goes; nil fields are left out.
+type Progress struct {
+	Decoded func(done, total int)
+	Step    func(done, total int, loss float64)
+	Epoch   func(Epoch, bool) // true: the best so far
+	Say     func(format string, args ...any)
+}
+
+// Run is one training.
+type Run struct {
+	Config   Config
+	Data     *dataset.Set
+	Dir      string // gets checkpoint, history.csv, splits.json, config.json, predictions.csv and model/
+	Resume   bool
+	Session  *tf.SessionOptions
+	Cores    int
+	Phantom  bool // the data are made pictures, and the model says so
+	Progress Progress
+
+	labels []spine.Label
+	parts  []dataset.Part
+	planes [][]float32
+}
+
+// ErrExists says that Dir already holds a training and Resume was not asked for.
+var ErrExists = errors.New("the folder already holds a training")
+
+// checkpointEvery bounds what a crash costs without writing hundreds of
+// megabytes after each short epoch.
+const checkpointEvery = 2 * time.Minute
+
+// Train runs the training to its end and returns what it reached. When ctx
+// ends it finishes the epoch in hand, saves a checkpoint and returns ctx's error.
+func (r *Run) Train(ctx context.Context) (*Result, error) {
+	if err := r.Config.Validate(); err != nil {
+		return nil, err
+	}
+	r.labels = spine.Labels()
+	var err error
+	if r.parts, err = r.Data.Split(r.Config.Fold, r.Config.Seed); err != nil {
+		return nil, err
+	}
+	at, err := r.begin()
+	if err != nil {
+		return nil, err
+	}
+	if err := r.decode(ctx); err != nil {
+		return nil, err
+	}
+	g, err := newGraph(r.Config, int64(len(r.labels)), r.Session)
+	if err != nil {
+		return nil, err
+	}
+	defer g.session.Close()
+	if err := errors.Join(g.loader.Load(g.session, at.weights), g.slotsIn.Load(g.session, at.slots)); err != nil {
+		return nil, fmt.Errorf("load the weights: %w", err)
+	}
+	if err := r.epochs(ctx, g, at); err != nil {
+		return nil, err
+	}
+	if err := g.loader.Load(g.session, at.best); err != nil {
+		return nil, err
+	}
+	return r.finish(ctx, g, at)
+}
+
+// begin returns the state to start from: the checkpoint's or a fresh one.
+func (r *Run) begin() (*state, error) {
+	if err := os.MkdirAll(r.Dir, 0o755); err != nil {
+		return nil, err
+	}
+	at, err := restore(r.Dir)
+	if err != nil {
+		return nil, err
+	}
+	_, statErr := os.Stat(filepath.Join(r.Dir, "config.json"))
+	switch {
+	case at != nil && !r.Resume, at == nil && statErr == nil && !r.Resume:
+		return nil, ErrExists
+	case at != nil && (at.Config != r.Config.Digest() || at.Data != r.Data.Digest()):
+		return nil, errors.New("the checkpoint belongs to another configuration or other data: use a new folder")
+	case at != nil:
+		r.say("going on after epoch %d of %d", at.Epoch, r.Config.Epochs)
+		return at, nil
+	}
+	specs := r.Config.Network.Specs(int64(len(r.labels)), false)
+	at = &state{Config: r.Config.Digest(), Data: r.Data.Digest(), Loss: math.Inf(1),
+		weights: nets.Initial(specs, r.Config.Seed), slots: nets.Weights{}}
+	for _, spec := range slotSpecs(specs) {
+		at.slots[spec.Name] = make([]float32, spec.Size())
+	}
+	return at, r.writeSettings()
+}
+
+func (r *Run) writeSettings() error {
+	if err := writeJSON(filepath.Join(r.Dir, "config.json"), r.Config); err != nil {
+		return err
+	}
+	type line struct {
+		SHA256 string       `json:"sha256"`
+		Label  spine.Label  `json:"label"`
+		Part   dataset.Part `json:"part"`
+	}
+	splits := struct {
+		Data  string `json:"data"`
+		Seed  uint64 `json:"seed"`
+		Fold  int    `json:"fold"`
+		Items []line `json:"items"`
+	}{r.Data.Digest(), r.Config.Seed, r.Config.Fold, nil}
+	for i, item := range r.Data.Items {
+		splits.Items = append(splits.Items, line{item.SHA256, item.Label, r.parts[i]})
+	}
+	return writeJSON(filepath.Join(r.Dir, "splits.json"), splits)
+}
+
+func writeJSON(name string, v any) error {
+	raw, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(name, append(raw, '\n'), 0o644)
+}
+
+// decode prepares every picture but the held-out ones, which the finished
+// model reads for itself.
+func (r *Run) decode(ctx context.Context) error {
+	spec, done := r.Config.Input, 0
+	var err error
+	index := map[string]dataset.Part{}
+	for i, item := range r.Data.Items {
+		index[item.SHA256] = r.parts[i]
+	}
+	r.planes, err = dataset.Decode(r.Data, max(r.Cores, 1), func(item dataset.Item) ([]float32, error) {
+		if index[item.SHA256] == dataset.HeldOut {
+			return nil, ctx.Err()
+		}
+		p, err := xray.Decode(item.Path, xray.DefaultLimits())
+		if err != nil {
+			return nil, err
+		}
+		plane := make([]float32, spec.Width*spec.Height)
+		spec.Plane(plane, p)
+		return plane, ctx.Err()
+	}, func() {
+		done++
+		if r.Progress.Decoded != nil {
+			r.Progress.Decoded(done, len(r.Data.Items))
+		}
+	})
+	return err
+}
+
+func (r *Run) say(format string, args ...any) {
+	if r.Progress.Say != nil {
+		r.Progress.Say(format, args...)
+	}
+}
+
+func (r *Run) epochs(ctx context.Context, g *graph, at *state) error {
+	var samples []sample
+	for i, part := range r.parts {
+		if part == dataset.Fit {
+			samples = append(samples, sample{r.planes[i], labelIndex(r.labels, r.Data.Items[i].Label)})
+		}
+	}
+	feeder := newFeeder(r.Config, samples, len(r.labels))
+	saved := time.Now()
+	for at.Epoch < r.Config.Epochs {
+		start := time.Now()
+		loss, err := r.epoch(g, feeder, at)
+		if err != nil {
+			return err
+		}
+		line := Epoch{Epoch: at.Epoch + 1, Rate: r.rate(at.Step, feeder.steps()), Loss: loss}
+		if line.Validation, line.Accuracy, err = r.validate(g); err != nil {
+			return err
+		}
+		line.Seconds = time.Since(start).Seconds()
+		at.Epoch++
+		at.Seconds += line.Seconds
+		at.History = append(at.History, line)
+		best := line.Validation < at.Loss
+		if best {
+			at.Best, at.Loss = line.Epoch, line.Validation
+			if at.best, err = g.vars.Values(g.session); err != nil {
+				return err
+			}
+		}
+		if r.Progress.Epoch != nil {
+			r.Progress.Epoch(line, best)
+		}
+		if err := writeHistory(filepath.Join(r.Dir, "history.csv"), at.History); err != nil {
+			return err
+		}
+		if time.Since(saved) > checkpointEvery || at.Epoch == r.Config.Epochs || ctx.Err() != nil {
+			if err := r.checkpoint(g, at); err != nil {
+				return err
+			}
+			saved = time.Now()
+		}
+		if ctx.Err() != nil && at.Epoch < r.Config.Epochs {
+			return fmt.Errorf("stopped after epoch %d of %d, which is saved: go on with --resume: %w", at.Epoch, r.Config.Epochs, ctx.Err())
+		}
+	}
+	return nil
+}
+
+func (r *Run) checkpoint(g *graph, at *state) (err error) {
+	if at.weights, err = g.vars.Values(g.session); err != nil {
+		return err
+	}
+	if at.slots, err = g.slots.Values(g.session); err != nil {
+		return err
+	}
+	return at.save(r.Dir)
+}
+
+// epoch runs the steps of one epoch, whole: half of one could not be repeated
+// exactly.
+func (r *Run) epoch(g *graph, feeder *feeder, at *state) (float64, error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	batches := make(chan *batch, 4)
+	go feeder.epoch(ctx, at.Epoch, batches)
+	var sum float64
+	n := 0
+	for b := range batches {
+		momentum := min(1-1/float64(at.Step+2), movingMomentum)
+		loss, err := g.train(b, at.Step+1, r.rate(at.Step, feeder.steps()), momentum, r.Config.Seed)
+		if err != nil {
+			return 0, err
+		}
+		at.Step++
+		sum += loss
+		n++
+		if r.Progress.Step != nil {
+			r.Progress.Step(at.Step, feeder.steps()*r.Config.Epochs, loss)
+		}
+	}
+	return sum / float64(n), nil
+}
+
+// movingMomentum of batch normalisation's moving statistics. Keras' 0.99 would
+// take more steps to settle than a small data set has.
+const movingMomentum = 0.95
+
+// rate is one cycle: a short linear rise, then half a cosine down to zero
+// (Smith and Topin 2019; Loshchilov and Hutter 2017).
+func (r *Run) rate(step, stepsPerEpoch int) float64 {
+	total := float64(stepsPerEpoch * r.Config.Epochs)
+	rise := 0.1 * total
+	at := float64(step) + 0.5
+	if at < rise {
+		return r.Config.Rate * at / rise
+	}
+	return r.Config.Rate * 0.5 * (1 + math.Cos(math.Pi*(at-rise)/(total-rise)))
+}
+
+func (r *Run) validate(g *graph) (loss, accuracy float64, err error) {
+	logits, truth, err := r.judge(g, dataset.Validation)
+	if err != nil {
+		return 0, 0, err
+	}
+	loss, accuracy = score(logits, truth, 1)
+	return loss, accuracy, nil
+}
+
+// judge returns the logits of one part, row by row, and the true classes.
+func (r *Run) judge(g *graph, part dataset.Part) (logits [][]float32, truth []int, err error) {
+	var planes [][]float32
+	for i, p := range r.parts {
+		if p == part {
+			planes = append(planes, r.planes[i])
+			truth = append(truth, labelIndex(r.labels, r.Data.Items[i].Label))
+		}
+	}
+	flat, err := g.judge(planes, r.Config)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := range truth {
+		logits = append(logits, flat[i*len(r.labels):(i+1)*len(r.labels)])
+	}
+	return logits, truth, nil
+}
+
+func writeHistory(name string, epochs []Epoch) error {
+	rows := [][]string{{"epoch", "rate", "loss", "validation_loss", "validation_accuracy"}}
+	number := func(v float64) string { return strconv.FormatFloat(v, 'g', 8, 64) }
+	for _, e := range epochs {
+		rows = append(rows, []string{strconv.Itoa(e.Epoch), number(e.Rate), number(e.Loss), number(e.Validation), number(e.Accuracy)})
+	}
+	return writeCSV(name, rows)
+}

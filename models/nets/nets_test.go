@@ -1,0 +1,222 @@
+package nets_test
+
+import (
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	tf "github.com/wamuir/graft/tensorflow"
+	"github.com/wamuir/graft/tensorflow/op"
+
+	"spinebox/models/nets"
+)
+
+// random fills a slice with values between lo and hi.
+func random(n int, lo, hi float64, seed uint64) []float32 {
+	r := rand.New(rand.NewPCG(seed, 7))
+	v := make([]float32, n)
+	for i := range v {
+		v[i] = float32(lo + (hi-lo)*r.Float64())
+	}
+	return v
+}
+
+// lived returns weights whose batch-norm variables are not all one and zero.
+func lived(specs []nets.Spec) nets.Weights {
+	w := nets.Initial(specs, 5)
+	for i, s := range specs {
+		switch {
+		case strings.HasSuffix(s.Name, "/gamma"), strings.HasSuffix(s.Name, "/moving_variance"):
+			w[s.Name] = random(int(s.Size()), 0.5, 1.5, uint64(i))
+		case strings.HasSuffix(s.Name, "/beta"), strings.HasSuffix(s.Name, "/bias"), strings.HasSuffix(s.Name, "/moving_mean"):
+			w[s.Name] = random(int(s.Size()), -0.2, 0.2, uint64(i))
+		case s.Name == "conv1_conv/kernel": // the moving statistics are not those of 0 to 255
+			for k := range w[s.Name] {
+				w[s.Name][k] /= 64
+			}
+		}
+	}
+	return w
+}
+
+// testGraph is one network with a loss, on fed weights.
+type testGraph struct {
+	session   *tf.Session
+	vars      *nets.Variables
+	image     tf.Output
+	net       *nets.Network
+	loss      tf.Output
+	gradients map[string]tf.Output
+}
+
+func newTestGraph(t *testing.T, a nets.Architecture, specs []nets.Spec, mode nets.BatchNorm, h, w int64, labels ...int) *testGraph {
+	t.Helper()
+	s := op.NewScope()
+	g := &testGraph{gradients: map[string]tf.Output{}}
+	g.image = op.Placeholder(s, tf.Float, op.PlaceholderShape(tf.MakeShape(-1, h, w, 3)))
+	g.vars = nets.NewVariables(s, specs)
+	g.net = nets.Build(s.SubScope("net"), a, g.vars, g.image, nets.Options{BatchNorm: mode})
+	loss := s.SubScope("loss")
+	target := op.OneHot(loss, op.Const(loss.SubScope("labels"), classes(labels)), op.Const(loss.SubScope("depth"), int32(3)),
+		op.Const(loss.SubScope("on"), float32(1)), op.Const(loss.SubScope("off"), float32(0)))
+	each, _ := op.SoftmaxCrossEntropyWithLogits(loss, g.net.Logits, target)
+	g.loss = op.Mean(loss, each, op.Const(loss.SubScope("axis"), []int32{0}))
+	var names []string
+	var reads []tf.Output
+	for _, spec := range specs {
+		if spec.Trainable() {
+			names, reads = append(names, spec.Name), append(reads, g.vars.Read(spec.Name))
+		}
+	}
+	for i, o := range op.Gradients(s.SubScope("gradients"), []tf.Output{g.loss}, reads) {
+		g.gradients[names[i]] = o
+	}
+	graph, err := s.Finalize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g.session, err = tf.NewSession(graph, nil); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { g.session.Close() })
+	return g
+}
+
+func classes(labels []int) []int32 {
+	all := make([]int32, len(labels))
+	for i, l := range labels {
+		all[i] = int32(l)
+	}
+	return all
+}
+
+// run fetches outputs as flat values.
+func (g *testGraph) run(t *testing.T, w nets.Weights, image []float32, shape []int64, fetches ...tf.Output) [][]float32 {
+	t.Helper()
+	feeds, err := g.vars.Feeds(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if feeds[g.image], err = nets.FloatTensor(image, shape...); err != nil {
+		t.Fatal(err)
+	}
+	out, err := g.session.Run(feeds, fetches, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := make([][]float32, len(out))
+	for i, o := range out {
+		values[i] = nets.Floats(o, nil)
+	}
+	return values
+}
+
+// TestGradients compares the gradients of the loss with central differences,
+// for each kind of variable.
+func TestGradients(t *testing.T) {
+	specs := nets.Tiny.Specs(3, false)
+	weights := lived(specs)
+	shape := []int64{2, 96, 96, 3}
+	image := random(2*96*96*3, 0, 255, 1)
+	for name, mode := range map[string]nets.BatchNorm{"batch statistics": nets.Batch, "moving statistics": nets.Moving} {
+		t.Run(name, func(t *testing.T) {
+			g := newTestGraph(t, nets.Tiny, specs, mode, 96, 96, 0, 2)
+			for i, variable := range []string{"predictions/kernel", "predictions/bias", "conv5_block1_3_bn/gamma",
+				"conv5_block1_3_bn/beta", "conv4_block1_2_conv/kernel", "conv3_block1_0_conv/kernel", "conv2_block1_1_bn/gamma", "conv1_conv/kernel"} {
+				gradient := g.run(t, weights, image, shape, g.gradients[variable])[0]
+				// Half along the gradient, for a slope above the noise of a
+				// float32 loss, half anywhere.
+				direction := random(len(gradient), -1, 1, uint64(100+i))
+				along := norm(gradient) / norm(direction)
+				var want float64
+				for k := range direction {
+					direction[k] = gradient[k] + float32(along)*direction[k]
+					want += float64(direction[k]) * float64(gradient[k])
+				}
+				at := func(step float64) float64 {
+					moved := nets.Weights{}
+					for k, v := range weights {
+						moved[k] = v
+					}
+					v := append([]float32(nil), weights[variable]...)
+					for k := range v {
+						v[k] += float32(step * float64(direction[k]))
+					}
+					moved[variable] = v
+					return float64(g.run(t, moved, image, shape, g.loss)[0][0])
+				}
+				// A float32 loss has 1e-7 of noise; a long step crosses ReLU's
+				// kinks. Somewhere between, the difference is the slope.
+				best := math.Inf(1)
+				for _, step := range []float64{3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4} {
+					step *= norm(weights[variable]) / norm(direction)
+					got := (at(step) - at(-step)) / (2 * step)
+					best = min(best, math.Abs(got-want)/want)
+				}
+				if best > 0.02 {
+					t.Errorf("%s: slope by differences is off by %.3g of itself (gradient says %g)", variable, best, want)
+				}
+			}
+		})
+	}
+}
+
+// TestFold checks that folding batch normalisation away changes nothing.
+func TestFold(t *testing.T) {
+	specs := nets.Tiny.Specs(3, false)
+	weights := lived(specs)
+	folded, err := nets.Fold(weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shape := []int64{2, 96, 96, 3}
+	image := random(2*96*96*3, 0, 255, 1)
+	trained := newTestGraph(t, nets.Tiny, specs, nets.Moving, 96, 96, 0, 2)
+	served := newTestGraph(t, nets.Tiny, nets.Tiny.Specs(3, true), nets.Folded, 96, 96, 0, 2)
+	layer := nets.Tiny.ExplainLayer()
+	want := trained.run(t, weights, image, shape, trained.net.Logits, trained.net.Layers[layer])
+	got := served.run(t, folded, image, shape, served.net.Logits, served.net.Layers[layer])
+	for k, name := range []string{"logits", layer} {
+		if d := relative(got[k], want[k]); d > 1e-5 {
+			t.Errorf("%s differ by %.2g after folding", name, d)
+		}
+	}
+}
+
+// norm is the Euclidean norm.
+func norm(v []float32) float64 {
+	var sum float64
+	for _, x := range v {
+		sum += float64(x) * float64(x)
+	}
+	return math.Sqrt(sum)
+}
+
+// relative is the greatest difference over the greatest magnitude.
+func relative(got, want []float32) float64 {
+	if len(got) != len(want) {
+		return math.Inf(1)
+	}
+	var difference, magnitude float64
+	for i := range want {
+		difference = max(difference, math.Abs(float64(got[i])-float64(want[i])))
+		magnitude = max(magnitude, math.Abs(float64(want[i])))
+	}
+	return difference / magnitude
+}
+
+func TestWeightsAreChecked(t *testing.T) {
+	specs := nets.Tiny.Specs(3, false)
+	for name, spoil := range map[string]func(nets.Weights){
+		"lack conv1_conv/kernel":            func(w nets.Weights) { delete(w, "conv1_conv/kernel") },
+		"weights of conv1_conv/bias: 1 val": func(w nets.Weights) { w["conv1_conv/bias"] = []float32{1} },
+		"hold fc1/kernel":                   func(w nets.Weights) { w["fc1/kernel"] = nil },
+	} {
+		w := nets.Initial(specs, 1)
+		spoil(w)
+		if err := w.Check(specs); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("error %v does not say %q", err, name)
+		}
+	}
+}
