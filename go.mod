@@ -53,4 +53,5 @@ require (
 	github.com/jonboulle/clockwork v0.5.0 // indirect
 	github.com/syndtr/goleveldb v1.0.0 // indirect
 	golang.org/x/tools v0.51.0 // indirect
+	gopkg.in/yaml.v3 v3.0.1 // indirect
 )
