@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"spinebox/device/kiosk"
+	"spinebox/device/panel"
+	"spinebox/internal/spine"
+	"spinebox/runtime/health"
+	"spinebox/runtime/pipeline"
+	"spinebox/runtime/share"
+	"spinebox/runtime/xray"
+	"spinebox/sync/ledger"
+	"spinebox/sync/uplink"
+	"spinebox/sync/wire"
+)
+
+// box is the service, opened but not running.
+type box struct {
+	config   *config
+	log      *slog.Logger
+	origin   wire.Origin
+	health   *health.Health
+	notifier *health.Notifier
+	ledger   *ledger.Ledger
+	model    reader
+	panel    *panel.Panel
+	kiosk    *kiosk.Server // nil when none is configured
+	painter  *painter
+	pipeline *pipeline.Pipeline
+	watchers []*share.Watcher
+	uplink   *uplink.Uplink // nil when no broker is configured
+	closers
+}
+
+// openBox opens everything in order. What is not there now but may come (a
+// share, the broker) is a state of the running box and no error here.
+func openBox(c *config, log *slog.Logger) (*box, error) {
+	b := &box{config: c, log: log, health: health.New(version, time.Now())}
+	for _, open := range []func() error{
+		b.openLedger, b.openModel, b.openRoom, b.openPipeline, b.openShares, b.openUplink,
+	} {
+		if err := open(); err != nil {
+			return nil, errors.Join(err, b.Close())
+		}
+	}
+	return b, nil
+}
+
+func (b *box) openLedger() error {
+	key, err := wire.LoadSiteKey(b.config.Key)
+	if err != nil {
+		return err
+	}
+	b.origin = wire.Origin{Site: b.config.Site, Device: b.config.Device, Key: key}
+	b.ledger, err = ledger.Open(filepath.Join(b.config.Data, "ledger"), ledger.Options{Log: b.log})
+	if err != nil {
+		return err
+	}
+	b.closers = append(b.closers, b.ledger)
+	return nil
+}
+
+func (b *box) openModel() error {
+	began := time.Now()
+	model, err := openModel(b.config)
+	if err != nil {
+		return err
+	}
+	b.model = model
+	b.closers = append(b.closers, model)
+	b.log.Info("the model is ready", "name", model.id().Name, "version", model.id().Version,
+		"digest", model.id().Digest, "took", time.Since(began).Round(time.Millisecond))
+	if model.unsigned() {
+		b.log.Warn("the model is not signed: for demonstration and tests only")
+	}
+	b.health.Update(func(s *spine.Status) {
+		s.Ready, s.Models, s.Unsigned = true, []spine.ModelID{model.id()}, model.unsigned()
+	})
+	return nil
+}
+
+func (b *box) openRoom() error {
+	lamps, err := b.config.Panel.open(b.log)
+	if err != nil {
+		return err
+	}
+	b.panel = panel.New(lamps, b.log)
+	if b.config.Kiosk.Listen == "" {
+		return nil
+	}
+	scale, err := legend()
+	if err != nil {
+		return err
+	}
+	b.kiosk, err = kiosk.New(kiosk.Options{Listen: b.config.Kiosk.Listen, Recent: recentResults, Scale: scale, Log: b.log})
+	if err != nil {
+		return err
+	}
+	if err := b.kiosk.Listen(); err != nil {
+		return err
+	}
+	b.painter = newPainter(b.kiosk, b.log)
+	recent, err := b.ledger.Recent(recentResults)
+	if err != nil {
+		return err
+	}
+	for i := range recent {
+		b.kiosk.Show(newView(recent[len(recent)-1-i])) // the oldest first
+	}
+	return nil
+}
+
+func (b *box) openPipeline() error {
+	rules := b.config.rules()
+	thresholds := wire.DecisionDigest(map[string]float64{
+		"confidence": b.model.Confidence(), "max_hues": rules.Gate.MaxHues, "min_side": float64(rules.Gate.MinSide),
+	}, []spine.ModelID{b.model.id()})
+	p, err := pipeline.New(pipeline.Options{
+		Judge:  pipeline.NewJudge(b.config.decode, b.model, rules, b.log),
+		Ledger: records{b.ledger}, Origin: b.origin, Thresholds: thresholds,
+		Quarantine: filepath.Join(b.config.Data, "quarantine"),
+		Observer:   b, Log: b.log, Now: time.Now,
+	})
+	if err != nil {
+		return err
+	}
+	b.pipeline = p
+	return nil
+}
+
+func (b *box) openShares() error {
+	var parts []string
+	for _, s := range b.config.Shares {
+		w, err := share.New(share.Options{
+			Name: s.Name, Root: s.Path, Mount: s.Mount, Spool: filepath.Join(b.config.Data, "spool", s.Name),
+			Scan: s.Scan, Patience: s.Patience, MaxBytes: int64(s.MaxSize), Reserve: int64(b.config.Limits.Reserve),
+			Whole: xray.Whole, Known: b.known, Forget: b.ledger.Forget, Log: b.log,
+			Handle: func(ctx context.Context, c share.Claim) error {
+				return b.pipeline.Handle(ctx, pipeline.Claim(c))
+			},
+			Scanned: func(status spine.ShareStatus) { b.scanned(s.Name, status) },
+		})
+		if err != nil {
+			return err
+		}
+		b.watchers = append(b.watchers, w)
+		parts = append(parts, s.Name)
+	}
+	b.notifier = health.NewNotifier(b.health, b.log, parts...)
+	return nil
+}
+
+// known says whether a file on a share is as it was when it was taken in. The
+// ledger's own copy of the name may have lost bytes that are no UTF-8.
+func (b *box) known(source, name string, size int64, modified time.Time, inode uint64) (bool, error) {
+	seen, ok, err := b.ledger.Sighting(source, name)
+	seen.Name = name
+	return ok && seen.Unchanged(spine.Sighting{Source: source, Name: name, Size: size, ModTime: modified, Inode: inode}), err
+}
+
+func (b *box) openUplink() error {
+	settings := b.config.Broker
+	if settings.URL == "" {
+		b.log.Warn("no broker is configured: results stay on the box")
+		return nil
+	}
+	encryption, err := settings.tls()
+	if err != nil {
+		return err
+	}
+	password, err := settings.password()
+	if err != nil {
+		return err
+	}
+	b.uplink, err = uplink.New(uplink.Options{
+		Broker: settings.URL, Username: settings.Username, Password: password, TLS: encryption,
+		From: b.origin, Outbox: b.ledger, Log: b.log,
+		Status: func() wire.Status { return wire.NewStatus(b.origin, b.health.Status(), time.Now()) },
+	})
+	return err
+}
+
+// roomParts are what must outlive the last image: lamps, page, ledger.
+func (b *box) roomParts() []part {
+	parts := []part{b.panel.Run, b.notifier.Run, b.ledger.Run, b.follow, b.watch(b.panel.SetStatus)}
+	if b.kiosk != nil {
+		parts = append(parts, b.kiosk.Run, b.painter.Run, b.watch(b.kiosk.SetStatus))
+	}
+	return parts
+}
+
+func (b *box) watch(show func(spine.Status)) part {
+	return func(ctx context.Context) error { return b.health.Watch(ctx, show) }
+}
+
+func (b *box) sendParts() []part {
+	if b.uplink == nil {
+		return nil
+	}
+	return []part{b.uplink.Run}
+}
+
+func (b *box) intakeParts() []part {
+	var parts []part
+	for _, w := range b.watchers {
+		parts = append(parts, w.Run)
+	}
+	return parts
+}
+
+// records is the ledger as the pipeline speaks of it.
+type records struct{ *ledger.Ledger }
+
+func (r records) Known(digest string) (bool, error) {
+	_, err := r.Image(digest)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (r records) Commit(img *spine.Image, seen spine.Sighting, message func(uint64) ([]byte, string, error)) error {
+	err := r.Ledger.Commit(img, seen, message)
+	switch {
+	case errors.Is(err, ledger.ErrKnown):
+		return fmt.Errorf("%w: %w", pipeline.ErrKnown, err)
+	case errors.Is(err, ledger.ErrConflict):
+		return fmt.Errorf("%w: %w", pipeline.ErrConflict, err)
+	}
+	return err
+}

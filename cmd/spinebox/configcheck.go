@@ -1,0 +1,267 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"spinebox/explain"
+	"spinebox/models/description"
+	"spinebox/sync/wire"
+)
+
+// validate returns everything that is wrong with the values themselves,
+// without a look at the disk.
+func (c *config) validate() []problem {
+	var all []problem
+	wrong := func(key, format string, args ...any) { all = append(all, c.wrong(key, format, args...)) }
+	if err := wire.CheckName(c.Site); err != nil {
+		wrong("site", "%v", err)
+	}
+	if err := wire.CheckName(c.Device); err != nil {
+		wrong("device", "%v", err)
+	}
+	for _, p := range [][2]string{{"key", c.Key}, {"data", c.Data}, {"models.path", c.Models.Path}, {"panel.board", c.Panel.Board}} {
+		if p[1] == "" {
+			wrong(p[0], "it is empty; give a path")
+		}
+	}
+	if len(c.Shares) == 0 {
+		wrong("shares", "there is none; name at least one folder to watch")
+	}
+	for i := range c.Shares {
+		all = append(all, c.validateShare(i)...)
+	}
+	if _, err := explain.ParseMethod(c.Inference.Method); err != nil {
+		wrong("inference.method", "%v", err)
+	}
+	if c.Inference.Threads < 0 || c.Inference.Threads > 256 {
+		wrong("inference.threads", "%d is outside 0 to 256", c.Inference.Threads)
+	}
+	if d := c.Limits.Image; d < time.Second || d > 10*time.Minute {
+		wrong("limits.image", "%s is outside 1s to 10m", d)
+	}
+	if n := c.Limits.MinSide; n < 32 || n > 4096 {
+		wrong("limits.min_side", "%d is outside 32 to 4096 pixels", n)
+	}
+	if n := c.Limits.MaxMegapixels; n < 1 || n > 200 {
+		wrong("limits.max_megapixels", "%d is outside 1 to 200", n)
+	}
+	if c.Limits.Reserve < 128e6 {
+		wrong("limits.reserve", "it must be at least 128MB: the ledger needs room to write when the disk is full")
+	}
+	all = append(all, c.validateBroker()...)
+	if err := checkListen(c.Kiosk.Listen); err != nil {
+		wrong("kiosk.listen", "%v", err)
+	}
+	return all
+}
+
+func (c *config) validateShare(i int) []problem {
+	var all []problem
+	s, key := c.Shares[i], fmt.Sprintf("shares[%d].", i)
+	wrong := func(leaf, format string, args ...any) { all = append(all, c.wrong(key+leaf, format, args...)) }
+	if err := wire.CheckName(s.Name); err != nil {
+		wrong("name", "%v", err)
+	}
+	if slices.ContainsFunc(c.Shares[:i], func(o shareConfig) bool { return o.Name == s.Name }) {
+		wrong("name", "there is a share %q already; results name their share, so give it another", s.Name)
+	}
+	switch {
+	case s.Path == "":
+		wrong("path", "it is empty; give the folder that the scanner writes to")
+	case within(s.Path, c.Data) || within(c.Data, s.Path):
+		wrong("path", "it and the data folder %s lie within each other; the box would take in its own files", c.Data)
+	}
+	if s.Scan < 100*time.Millisecond || s.Scan > time.Hour {
+		wrong("scan", "%s is outside 100ms to 1h", s.Scan)
+	}
+	if s.Patience < s.Scan {
+		wrong("patience", "%s is shorter than one scan, %s", s.Patience, s.Scan)
+	}
+	if s.MaxSize < 1e6 || s.MaxSize > 4e9 {
+		wrong("max_size", "it is outside 1MB to 4GB")
+	}
+	return all
+}
+
+// within reports whether path is dir or lies beneath it.
+func within(path, dir string) bool {
+	if dir == "" {
+		return false
+	}
+	relative, err := filepath.Rel(dir, path)
+	return err == nil && relative != ".." && !strings.HasPrefix(relative, "../")
+}
+
+func (c *config) validateBroker() []problem {
+	var all []problem
+	b := c.Broker
+	wrong := func(leaf, format string, args ...any) {
+		all = append(all, c.wrong("broker."+leaf, format, args...))
+	}
+	encrypted := false
+	if b.URL != "" {
+		switch u, err := url.Parse(b.URL); {
+		case err != nil || u.Host == "":
+			wrong("url", "%q is no address; write it like ssl://hub.example.org:8883", b.URL)
+		case u.User != nil:
+			wrong("url", "it holds a user; give username and password_file, which can be kept from others' eyes")
+		case slices.Contains([]string{"ssl", "tls", "mqtts"}, u.Scheme):
+			encrypted = true
+		case !slices.Contains([]string{"tcp", "mqtt"}, u.Scheme):
+			wrong("url", "it begins with %s://; use ssl:// or, on a network of its own, tcp://", u.Scheme)
+		}
+	}
+	if !encrypted && b.URL != "" && b.CA+b.Cert+b.CertKey != "" {
+		wrong("url", "certificates are given, but %s is not encrypted; use ssl://", b.URL)
+	}
+	if (b.Cert == "") != (b.CertKey == "") {
+		wrong("cert", "a certificate needs its key: give both cert and cert_key, or neither")
+	}
+	if (b.Username == "") != (b.PasswordFile == "") {
+		wrong("username", "give both username and password_file, or neither")
+	}
+	return all
+}
+
+// checkListen allows only addresses that no other machine can reach.
+func checkListen(address string) error {
+	if address == "" {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("%q is no address; write it like 127.0.0.1:8480", address)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("%s can be reached from the network, and the page asks for no password; use 127.0.0.1", host)
+	}
+	return nil
+}
+
+// inspect looks at what the configuration names and returns what is not as it
+// must be for `serve` to start, and in notes what may be meant so or will heal
+// by itself. Places that are not named are left to validate.
+func (c *config) inspect() (problems []problem, notes []string) {
+	wrong := func(key string, err error) {
+		if err != nil {
+			problems = append(problems, c.wrong(key, "%v", err))
+		}
+	}
+	if c.Key != "" {
+		_, err := wire.LoadSiteKey(c.Key)
+		wrong("key", err)
+	}
+	if c.Data != "" {
+		wrong("data", checkWritable(c.Data))
+	}
+	if c.Models.Path != "" {
+		wrong("models.path", c.inspectModel())
+	}
+	_, err := c.Broker.tls()
+	wrong("broker.ca", err)
+	_, err = c.Broker.password()
+	wrong("broker.password_file", err)
+	_, err = c.Panel.pins()
+	wrong("panel.board", err)
+	for _, s := range c.Shares {
+		if _, err := os.Stat(s.Path); err != nil {
+			notes = append(notes, fmt.Sprintf("the share %s is not there now (%v); the service will wait for it", s.Name, err))
+		}
+	}
+	if c.Broker.URL == "" {
+		notes = append(notes, "no broker is given: results stay on the box")
+	}
+	if c.Kiosk.Listen == "" {
+		notes = append(notes, "no kiosk is given: `spinebox status` has nobody to ask")
+	}
+	return problems, notes
+}
+
+func (c *config) inspectModel() error {
+	d, err := description.Load(c.Models.Path)
+	if errors.Is(err, description.ErrMissing) {
+		return fmt.Errorf("there is no model in %s; put a model folder there", c.Models.Path)
+	}
+	if err != nil {
+		return err
+	}
+	return c.allowed(d)
+}
+
+// allowed says whether the model may run. No release is signed yet: until the
+// box can verify one, each model needs somebody's word for it.
+func (c *config) allowed(d *description.Model) error {
+	if !c.Models.AllowUnsigned {
+		return fmt.Errorf("the model %s %s is not signed; set models.allow_unsigned to true if it is for demonstration or tests", d.Name, d.Version)
+	}
+	return nil
+}
+
+// checkWritable reports whether the folder, or the nearest one above that
+// exists, lets this user write.
+func checkWritable(dir string) error {
+	for {
+		probe, err := os.CreateTemp(dir, ".spinebox-check-*")
+		if err == nil {
+			return errors.Join(probe.Close(), os.Remove(probe.Name()))
+		}
+		if !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir) {
+			return fmt.Errorf("%s cannot be written by this user: %w", dir, errors.Unwrap(err))
+		}
+		dir = filepath.Dir(dir)
+	}
+}
+
+// tls returns the settings of an encrypted connection.
+func (b brokerConfig) tls() (*tls.Config, error) {
+	settings := &tls.Config{MinVersion: tls.VersionTLS12}
+	if b.CA != "" {
+		pem, err := os.ReadFile(b.CA)
+		if err != nil {
+			return nil, fmt.Errorf("read the broker's authority: %w", err)
+		}
+		settings.RootCAs = x509.NewCertPool()
+		if !settings.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("%s holds no certificate in PEM", b.CA)
+		}
+	}
+	if b.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(b.Cert, b.CertKey)
+		if err != nil {
+			return nil, fmt.Errorf("read the box's certificate: %w", err)
+		}
+		settings.Certificates = []tls.Certificate{pair}
+	}
+	return settings, nil
+}
+
+// password returns the first line of the password file.
+func (b brokerConfig) password() (string, error) {
+	if b.PasswordFile == "" {
+		return "", nil
+	}
+	info, err := os.Stat(b.PasswordFile)
+	if err != nil {
+		return "", fmt.Errorf("read the broker's password: %w", err)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return "", fmt.Errorf("%s may be read by others (mode %04o): run `chmod 600 %[1]s`", b.PasswordFile, info.Mode().Perm())
+	}
+	text, err := os.ReadFile(b.PasswordFile)
+	if err != nil {
+		return "", fmt.Errorf("read the broker's password: %w", err)
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	return strings.TrimSuffix(line, "\r"), nil
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"image/png"
+	"math"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"spinebox/internal/spine"
+	"spinebox/models/description"
+	"spinebox/models/input"
+	"spinebox/models/nets"
+	"spinebox/models/savedmodel"
+)
+
+// The test binary is the program itself: a script's `spinebox` is main.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"spinebox": main})
+}
+
+func TestCommands(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("MODEL", filepath.Join(e.WorkDir, "model"))
+			e.Setenv("KIOSK", freeAddress(t))
+			return makeModel(filepath.Join(e.WorkDir, "model"), func(*description.Model) {})
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":   scriptExits,
+			"until":   scriptUntil,
+			"picture": scriptPicture,
+		},
+	})
+}
+
+// scriptExits runs a command that must end with a code: exits 2 spinebox bogus.
+func scriptExits(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	code := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		exit, ok := errors.AsType[*exec.ExitError](err)
+		if !ok {
+			ts.Fatalf("%v", err)
+		}
+		code = exit.ExitCode()
+	}
+	if code != want {
+		ts.Fatalf("it exits with %d, want %d", code, want)
+	}
+}
+
+// scriptUntil runs a command again and again until its output matches:
+// until 'state +ready' spinebox status.
+func scriptUntil(ts *testscript.TestScript, _ bool, args []string) {
+	pattern := regexp.MustCompile(args[0])
+	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		err := ts.Exec(args[1], args[2:]...)
+		if pattern.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("within a minute, nothing matched %q (%v)", pattern, err)
+		}
+	}
+}
+
+// scriptPicture makes a picture by its kind: picture grey a.png.
+func scriptPicture(ts *testscript.TestScript, _ bool, args []string) {
+	content, err := makePicture(args[0], 1)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), content, 0o644))
+}
+
+// makePicture returns a picture file that is no X-ray but passes for one
+// ("grey", "jpeg"), or that the box has to refuse or to give up.
+func makePicture(kind string, seed uint64) ([]byte, error) {
+	random := rand.New(rand.NewPCG(seed, 0))
+	w, h := 160, 320
+	if kind == "small" {
+		w, h = 60, 120
+	}
+	phase := 6 * random.Float64()
+	img := image.NewNRGBA(image.Rect(0, 0, w, h))
+	for y := range h {
+		for x := range w {
+			// A bright, bent column on a dark ground, with some noise.
+			centre := 0.5 + 0.15*math.Sin(phase+6*float64(y)/float64(h))
+			d := (float64(x)/float64(w) - centre) / 0.12
+			v := uint8(30 + 180*math.Exp(-d*d) + 20*random.Float64())
+			c := color.NRGBA{v, v, v, 255}
+			if kind == "colour" {
+				c = color.NRGBA{uint8(x * 255 / w), uint8(y * 255 / h), uint8(255 - x*255/w), 255}
+			}
+			img.SetNRGBA(x, y, c)
+		}
+	}
+	var b bytes.Buffer
+	switch kind {
+	case "jpeg":
+		err := jpeg.Encode(&b, img, nil)
+		return b.Bytes(), err
+	case "cut":
+		err := png.Encode(&b, img)
+		return b.Bytes()[:b.Len()/2], err
+	case "grey", "small", "colour":
+		err := png.Encode(&b, img)
+		return b.Bytes(), err
+	}
+	return nil, fmt.Errorf("no picture of kind %q", kind)
+}
+
+// makeModel writes a model folder with a small, untrained network.
+func makeModel(dir string, change func(*description.Model)) error {
+	export := savedmodel.Export{
+		Architecture: nets.Tiny, Height: 96, Width: 64, Classes: 3,
+		Weights: nets.Initial(nets.Tiny.Specs(3, false), 3),
+	}
+	if err := savedmodel.Write(dir, export); err != nil {
+		return err
+	}
+	d := &description.Model{
+		Name: "tiny", Version: "0.1", Architecture: string(nets.Tiny), Method: "random",
+		Labels: spine.Labels(), Input: input.Spec{Width: 64, Height: 96, Resize: input.Letterbox, Grey: input.Percentile},
+		Preprocessing: "none", ExplainSignature: savedmodel.Explain, ExplainLayer: nets.Tiny.ExplainLayer(),
+		Temperature: 1, Phantom: true,
+	}
+	change(d)
+	return d.Seal(dir)
+}
+
+// freeAddress returns an address of the loopback that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}

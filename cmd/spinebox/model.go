@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"spinebox/explain"
+	"spinebox/internal/spine"
+	"spinebox/models/description"
+	"spinebox/runtime/infer"
+	"spinebox/runtime/pipeline"
+	"spinebox/runtime/xray"
+)
+
+// reader is a loaded model as the pipeline speaks of it.
+type reader struct{ *infer.Model }
+
+func (r reader) Read(ctx context.Context, p *spine.Picture, m explain.Method) (*spine.Reading, spine.Timings, error) {
+	reading, t, err := r.Model.Read(ctx, p, m)
+	return reading, spine.Timings{Infer: milliseconds(t.Prepare + t.Run), Explain: milliseconds(t.Explain)}, err
+}
+
+func (r reader) Confidence() float64 { return r.Description().Thresholds.Confidence }
+
+func (r reader) id() spine.ModelID { return r.Description().ID() }
+
+// unsigned reports whether nobody vouches for the model. There are no signed
+// releases yet, so nobody ever does.
+func (r reader) unsigned() bool { return true }
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// openModel loads the configuration's model. Without one, the error is
+// description.ErrMissing.
+func openModel(c *config) (reader, error) {
+	m, err := infer.Open(c.Models.Path, infer.Options{
+		Threads: c.Inference.Threads, GPU: c.Inference.GPU, AllowGrowth: c.Inference.MemoryGrowth,
+	})
+	if errors.Is(err, description.ErrMissing) {
+		return reader{}, withHint(err, "put a model folder there, or name another in models.path or with --model")
+	}
+	if err != nil {
+		return reader{}, err
+	}
+	if err := c.allowed(m.Description()); err != nil {
+		return reader{}, errors.Join(err, m.Close())
+	}
+	return reader{m}, nil
+}
+
+// decode reads a picture within the configuration's limits.
+func (c *config) decode(path string) (*spine.Picture, error) {
+	limits := xray.DefaultLimits()
+	limits.Pixels = c.Limits.MaxMegapixels * 1_000_000
+	for _, s := range c.Shares {
+		limits.Bytes = max(limits.Bytes, int64(s.MaxSize))
+	}
+	return xray.Decode(path, limits)
+}
+
+// rules are what decides beside the network.
+func (c *config) rules() pipeline.Rules {
+	return pipeline.Rules{
+		Gate:   pipeline.Gate{MaxHues: xray.MaxHues, MinSide: c.Limits.MinSide},
+		Method: explain.Method(c.Inference.Method),
+		Limit:  c.Limits.Image,
+	}
+}

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+)
+
+func serveCommand() *cobra.Command {
+	var path string
+	var debug bool
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the service: watch the shares, answer, show and send",
+		Long: `Run the service until it is told to end (SIGTERM, Ctrl-C). It then takes nothing
+more in, finishes the image in hand and sends what still waits, for a few
+seconds; a second signal abandons the sending. Nothing is lost either way.`,
+		Example: `  spinebox serve
+  spinebox serve --config demo/spinebox.yml --debug`,
+		Args: arguments(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			level := slog.LevelInfo
+			if debug {
+				level = slog.LevelDebug
+			}
+			log := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
+			return serve(path, log)
+		},
+	}
+	c.Flags().StringVar(&path, "config", defaultPath, "configuration `FILE`")
+	c.Flags().BoolVar(&debug, "debug", false, "log a line for each image, and more")
+	return c
+}
+
+func serve(path string, log *slog.Logger) error {
+	log.Info("spinebox starts", "version", version, "config", path)
+	config, err := loadConfig(path)
+	if err != nil {
+		return err
+	}
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+
+	box, err := openBox(config, log)
+	if err != nil {
+		return err
+	}
+	err = box.run(signals)
+	if err = errors.Join(err, box.Close()); err != nil {
+		return err
+	}
+	log.Info("spinebox has ended")
+	return nil
+}
+
+// part is something that runs until its context is done. It returns nil or the
+// context's error then; anything else, and any earlier end, is a defect that
+// ends the service.
+type part func(ctx context.Context) error
+
+// stage is a group of parts that end together. A part that fails does not take
+// its siblings along: it calls fail, and the stages end in their order.
+type stage struct {
+	stop  context.CancelFunc
+	group errgroup.Group
+}
+
+func begin(fail context.CancelCauseFunc, parts ...part) *stage {
+	ctx, stop := context.WithCancel(context.Background())
+	s := &stage{stop: stop}
+	for _, p := range parts {
+		s.group.Go(func() error {
+			err := p(ctx)
+			switch {
+			case err != nil && !errors.Is(err, context.Canceled):
+				fail(err)
+				return err
+			case ctx.Err() == nil:
+				fail(errors.New("a part of the service ended by itself"))
+			}
+			return nil
+		})
+	}
+	return s
+}
+
+func (s *stage) end() error {
+	s.stop()
+	return s.group.Wait()
+}
+
+// run runs the box until the first signal or a part's failure, then ends it in
+// the order that loses nothing and leaves no lamp lit.
+func (b *box) run(signals <-chan os.Signal) error {
+	running, fail := context.WithCancelCause(context.Background())
+	defer fail(nil)
+	room := begin(fail, b.roomParts()...)
+	send := begin(fail, b.sendParts()...)
+	intake := begin(fail, b.intakeParts()...)
+
+	select {
+	case s := <-signals:
+		b.log.Info("the service is told to end; a second signal hurries it", "signal", s)
+	case <-running.Done():
+		b.log.Error("the service ends because a part of it failed", "error", context.Cause(running))
+	}
+	errs := []error{intake.end()} // finishes the image in hand
+	b.lastSend(signals)
+	return errors.Join(append(errs, send.end(), room.end())...)
+}
+
+// sendingTime is how long the end of the service may wait for the hub's
+// receipts. What is not sent by then is sent after the next start.
+const sendingTime = 5 * time.Second
+
+// lastSend waits until the outbox is empty, the time is over, or a second
+// signal comes. Without a connection there is nothing to wait for.
+func (b *box) lastSend(signals <-chan os.Signal) {
+	deadline := time.NewTimer(sendingTime)
+	defer deadline.Stop()
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	for b.uplink != nil && b.uplink.State().Online && b.ledger.Outbox() > 0 {
+		select {
+		case <-look.C:
+		case <-deadline.C:
+			b.log.Info("results wait for the next start", "outbox", b.ledger.Outbox())
+			return
+		case <-signals:
+			b.log.Info("the last sending is abandoned", "outbox", b.ledger.Outbox())
+			return
+		}
+	}
+}
+
+// closers closes what was opened, in reverse.
+type closers []io.Closer
+
+func (c closers) Close() error {
+	var errs []error
+	for i := len(c) - 1; i >= 0; i-- {
+		errs = append(errs, c[i].Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("end the service: %w", err)
+	}
+	return nil
+}
