@@ -113,17 +113,19 @@ func (c *config) validateBroker() []problem {
 	if b.URL != "" {
 		switch u, err := url.Parse(b.URL); {
 		case err != nil || u.Host == "":
-			wrong("url", "%q is no address; write it like ssl://hub.example.org:8883", b.URL)
+			wrong("url", "%q is no address; write it like tls://hub.example.org:8883", b.URL)
 		case u.User != nil:
 			wrong("url", "it holds a user; give username and password_file, which can be kept from others' eyes")
-		case slices.Contains([]string{"ssl", "tls", "mqtts"}, u.Scheme):
+		case u.Scheme == "tls":
 			encrypted = true
-		case !slices.Contains([]string{"tcp", "mqtt"}, u.Scheme):
-			wrong("url", "it begins with %s://; use ssl:// or, on a network of its own, tcp://", u.Scheme)
+		case u.Scheme != "tcp":
+			wrong("url", "it begins with %s://; use tls:// or, on a network of its own, tcp://", u.Scheme)
+		case u.Path != "":
+			wrong("url", "%q has something after the host; write it like tls://hub.example.org:8883", b.URL)
 		}
 	}
 	if !encrypted && b.URL != "" && b.CA+b.Cert+b.CertKey != "" {
-		wrong("url", "certificates are given, but %s is not encrypted; use ssl://", b.URL)
+		wrong("url", "certificates are given, but %s is not encrypted; use tls://", b.URL)
 	}
 	if (b.Cert == "") != (b.CertKey == "") {
 		wrong("cert", "a certificate needs its key: give both cert and cert_key, or neither")

@@ -18,7 +18,6 @@ import (
 var version = "development"
 
 func main() {
-	quietTensorFlow()
 	command := newCommand()
 	err := command.Execute()
 	if err != nil {
@@ -28,16 +27,6 @@ func main() {
 		}
 	}
 	os.Exit(exitCode(err))
-}
-
-// quietTensorFlow keeps the library's chatter (which instructions the CPU has,
-// where a model was read) from the log; its warnings and errors stay. The
-// library reads this before its first message.
-func quietTensorFlow() {
-	const level = "TF_CPP_MIN_LOG_LEVEL"
-	if os.Getenv(level) == "" {
-		os.Setenv(level, "1")
-	}
 }
 
 // The exit codes, the same in all three programs (docs/formats.md).

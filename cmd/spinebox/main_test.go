@@ -39,12 +39,14 @@ func TestCommands(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("MODEL", filepath.Join(e.WorkDir, "model"))
 			e.Setenv("KIOSK", freeAddress(t))
+			e.Setenv("TF_CPP_MIN_LOG_LEVEL", "1") // the library's chatter fills a failure's report
 			return makeModel(filepath.Join(e.WorkDir, "model"), func(*description.Model) {})
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":   scriptExits,
 			"until":   scriptUntil,
 			"picture": scriptPicture,
+			"expand":  scriptExpand,
 		},
 	})
 }
@@ -69,7 +71,7 @@ func scriptExits(ts *testscript.TestScript, _ bool, args []string) {
 // scriptUntil runs a command again and again until its output matches:
 // until 'state +ready' spinebox status.
 func scriptUntil(ts *testscript.TestScript, _ bool, args []string) {
-	pattern := regexp.MustCompile(args[0])
+	pattern := regexp.MustCompile("(?m)" + args[0])
 	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		err := ts.Exec(args[1], args[2:]...)
 		if pattern.MatchString(ts.ReadFile("stdout")) {
@@ -86,6 +88,12 @@ func scriptPicture(ts *testscript.TestScript, _ bool, args []string) {
 	content, err := makePicture(args[0], 1)
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), content, 0o644))
+}
+
+// scriptExpand fills the environment's variables into a file: expand box.yml.
+func scriptExpand(ts *testscript.TestScript, _ bool, args []string) {
+	text := os.Expand(ts.ReadFile(args[0]), ts.Getenv)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
 }
 
 // makePicture returns a picture file that is no X-ray but passes for one
