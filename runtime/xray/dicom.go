@@ -62,6 +62,7 @@ func wantedOfDataset(tag uint32) bool {
 type dataset struct {
 	s        *source
 	elements map[uint32]element
+	empty    bool // not even elements of no interest
 }
 
 // transferSyntax is how a file's data set is written.
@@ -122,7 +123,7 @@ var (
 // openDICOM reads the file's meta information (PS3.10 section 7.1) and returns
 // the transfer syntax and where the data set begins.
 func openDICOM(s *source) (t transferSyntax, off int64, err error) {
-	meta := dataset{s, map[uint32]element{}}
+	meta := dataset{s: s, elements: map[uint32]element{}}
 	for off = 132; ; {
 		group, err := s.uint16(off, binary.LittleEndian)
 		if err != nil {
@@ -154,7 +155,7 @@ func openDICOM(s *source) (t transferSyntax, off int64, err error) {
 
 // readDataset walks the data set at off up to its pixels.
 func readDataset(s *source, off int64, c coding) (dataset, error) {
-	d := dataset{s, map[uint32]element{}}
+	d := dataset{s: s, elements: map[uint32]element{}, empty: off >= s.size}
 	for off < s.size {
 		e, err := dicomElement(s, off, c)
 		if err != nil {

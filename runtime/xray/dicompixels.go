@@ -114,8 +114,13 @@ func (d dataset) withoutPixels() error {
 			return spine.Faultf(spine.Unsupported, "DICOM pixels in floating point")
 		}
 	}
-	if _, ok := d.elements[tagRows]; ok {
-		return spine.Faultf(spine.Corrupt, "a DICOM picture without its pixel data")
+	for tag := range d.elements {
+		if tag>>16 == 0x0028 { // the group that describes pixels
+			return spine.Faultf(spine.Corrupt, "a DICOM picture without its pixel data")
+		}
+	}
+	if d.empty {
+		return spine.Faultf(spine.Corrupt, "a DICOM file without a data set")
 	}
 	return spine.Faultf(spine.Unsupported, "a DICOM file that holds no picture")
 }
