@@ -144,7 +144,7 @@ func (b *box) openShares() error {
 			Handle: func(ctx context.Context, c share.Claim) error {
 				return b.pipeline.Handle(ctx, pipeline.Claim(c))
 			},
-			Scanned: func(status spine.ShareStatus) { b.scanned(s.Name, status) },
+			Alive: func() { b.notifier.Beat(s.Name) },
 		})
 		if err != nil {
 			return err

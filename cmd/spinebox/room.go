@@ -54,40 +54,38 @@ func (b *box) count() {
 	})
 }
 
-// scanned takes in how a share is after a scan. A share that is away comes back
-// by itself, which the amber lamp says. One that is there and still complains
-// needs somebody: a full disk, files that the box may not read.
-func (b *box) scanned(name string, status spine.ShareStatus) {
-	b.notifier.Beat(name)
-	b.health.Update(func(s *spine.Status) { s.Shares[name] = status })
-	trouble := ""
-	if status.Online && status.Error != "" {
-		trouble = fmt.Sprintf("Share %s: %s", name, status.Error)
-	}
-	b.health.Trouble("share "+name, trouble)
-}
-
-// follow looks every second at what reports no changes by itself: the
-// connection, the outbox, and shares in the midst of a long scan.
+// follow looks every second at what reports no changes by itself: the shares,
+// the connection and the outbox.
 func (b *box) follow(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
 		b.count()
-		b.health.Update(func(s *spine.Status) {
-			if b.uplink != nil {
-				s.Broker = b.uplink.State()
-			}
-			for i, w := range b.watchers {
-				s.Shares[b.config.Shares[i].Name] = w.Status()
-			}
-		})
+		for i, w := range b.watchers {
+			b.followShare(b.config.Shares[i].Name, w.Status())
+		}
+		if b.uplink != nil {
+			link := b.uplink.State()
+			b.health.Update(func(s *spine.Status) { s.Broker = link })
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return nil
 		}
 	}
+}
+
+// followShare notes how a share is. One that is away comes back by itself,
+// which the amber lamp says. One that is there and still complains needs
+// somebody: a full disk, files that the box may not read.
+func (b *box) followShare(name string, status spine.ShareStatus) {
+	b.health.Update(func(s *spine.Status) { s.Shares[name] = status })
+	trouble := ""
+	if status.Online && status.Error != "" {
+		trouble = fmt.Sprintf("Share %s: %s", name, status.Error)
+	}
+	b.health.Trouble("share "+name, trouble)
 }
 
 // painter makes the pictures that the kiosk shows beside the answers, beside

@@ -22,37 +22,54 @@ type Notifier struct {
 	health *Health
 	log    *slog.Logger
 
+	every time.Duration // least time between two feedings; negative without a watchdog
+
 	mu      sync.Mutex
 	pending map[string]bool // the parts, and whether each is still to beat
+	fed     time.Time
 }
 
-// NewNotifier returns a notifier that feeds the watchdog when all the named
-// parts have beaten.
+// NewNotifier returns a notifier that feeds the watchdog, if systemd set one,
+// when all the named parts have beaten.
 func NewNotifier(h *Health, log *slog.Logger, parts ...string) *Notifier {
-	n := &Notifier{health: h, log: log, pending: map[string]bool{}}
+	n := &Notifier{health: h, log: log, every: -1, pending: map[string]bool{}}
 	for _, p := range parts {
 		n.pending[p] = true
+	}
+	period, err := daemon.SdWatchdogEnabled(false)
+	if err != nil {
+		log.Warn("watchdog settings cannot be read", "error", err)
+	} else if period > 0 {
+		n.every = period / 8
+		log.Info("watchdog is on", "period", period.Round(time.Second))
 	}
 	return n
 }
 
 // Beat says that the part has come round its loop: it finished a scan or an
-// image, or found nothing to do. A part that was not named counts for nothing.
+// image, or found nothing to do. It may come as often as it likes. A part that
+// was not named counts for nothing.
 func (n *Notifier) Beat(part string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if !n.pending[part] {
+	if n.every < 0 {
 		return
 	}
-	n.pending[part] = false
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if _, named := n.pending[part]; named {
+		n.pending[part] = false
+	}
 	for _, waits := range n.pending {
 		if waits {
 			return
 		}
 	}
+	if time.Since(n.fed) < n.every {
+		return
+	}
 	for p := range n.pending {
 		n.pending[p] = true
 	}
+	n.fed = time.Now()
 	n.send(daemon.SdNotifyWatchdog)
 }
 
@@ -60,11 +77,6 @@ func (n *Notifier) Beat(part string) {
 // `systemctl status`, and says STOPPING when ctx is done. It returns the
 // context's error.
 func (n *Notifier) Run(ctx context.Context) error {
-	if period, err := daemon.SdWatchdogEnabled(false); err != nil {
-		n.log.Warn("watchdog settings cannot be read", "error", err)
-	} else if period > 0 {
-		n.log.Info("watchdog is on", "period", period.Round(time.Second))
-	}
 	ready, said := false, ""
 	err := n.health.Watch(ctx, func(s spine.Status) {
 		if s.Ready && !ready {

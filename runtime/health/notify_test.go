@@ -4,7 +4,9 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -61,29 +63,63 @@ func TestSystemdIsToldReadyThenStopping(t *testing.T) {
 	<-done
 }
 
+// watchdog is a notifier whose watchdog may be fed at any time.
+func watchdog(t *testing.T, parts ...string) *Notifier {
+	t.Helper()
+	t.Setenv("WATCHDOG_USEC", "60000000")
+	t.Setenv("WATCHDOG_PID", strconv.Itoa(os.Getpid()))
+	n := NewNotifier(New("v1", time.Unix(1, 0)), slog.New(slog.DiscardHandler), parts...)
+	if n.every != 7500*time.Millisecond {
+		t.Fatalf("a watchdog of a minute is fed every %s", n.every)
+	}
+	n.every = 0
+	return n
+}
+
 func TestTheWatchdogIsFedOnlyWhenEveryPartHasMoved(t *testing.T) {
 	messages := systemd(t)
-	n := NewNotifier(New("v1", time.Unix(1, 0)), slog.New(slog.DiscardHandler), "pipeline", "share")
+	n := watchdog(t, "pipeline", "share")
+	hears := func(when, want string) {
+		t.Helper()
+		n.send("X_MARK=1")
+		for _, expected := range []string{want, "X_MARK=1"} {
+			if expected == "" {
+				continue
+			}
+			if got := <-messages; got != expected {
+				t.Errorf("%s, systemd heard %q, want %q", when, got, expected)
+			}
+		}
+	}
 	for range 5 {
-		n.Beat("pipeline") // the share hangs
-		n.Beat("kiosk")    // not one of the parts that must move
+		n.Beat("pipeline")
+		n.Beat("kiosk") // not one of the parts that must move
 	}
-	n.send("X_MARK=1")
-	if got := <-messages; got != "X_MARK=1" {
-		t.Errorf("while the share hangs, systemd heard %q", got)
-	}
+	hears("while the share hangs", "")
 	n.Beat("share")
-	if got := <-messages; got != "WATCHDOG=1" {
-		t.Errorf("systemd heard %q", got)
-	}
+	hears("when both have moved", "WATCHDOG=1")
+	n.Beat("share")
+	hears("when one has moved since", "")
+	n.Beat("pipeline")
+	hears("when both have moved again", "WATCHDOG=1")
+
+	n.every = time.Hour
 	n.Beat("share")
 	n.Beat("pipeline")
-	if got := <-messages; got != "WATCHDOG=1" {
-		t.Errorf("systemd heard %q", got)
-	}
+	hears("when both have moved too soon", "")
+	n.every = 0
+	n.Beat("share")
+	hears("when it is time and one moves", "WATCHDOG=1")
+}
+
+func TestWithoutAWatchdogNothingIsFed(t *testing.T) {
+	messages := systemd(t)
+	t.Setenv("WATCHDOG_USEC", "")
+	n := NewNotifier(New("v1", time.Unix(1, 0)), slog.New(slog.DiscardHandler), "share")
+	n.Beat("share")
 	n.send("X_MARK=1")
 	if got := <-messages; got != "X_MARK=1" {
-		t.Errorf("without further progress, systemd heard %q", got)
+		t.Errorf("systemd heard %q", got)
 	}
 }
 

@@ -16,6 +16,7 @@ var errHung = errors.New("it does not answer")
 // goroutine (and one thread) of each share is ever stuck.
 type lane struct {
 	limit time.Duration
+	alive func()        // called when a visit has made progress
 	stuck chan struct{} // closed when the goroutine that was given up has ended; nil when there is none
 
 	// hold, when not nil, is called before each call into the share: a test's
@@ -78,6 +79,7 @@ func visit[T any](ctx context.Context, l *lane, work func(pulse) (T, error), dis
 		case r := <-results:
 			return r.value, r.err
 		case <-beats:
+			l.alive()
 			limit.Reset(l.limit)
 		case <-limit.C:
 			close(givenUp)

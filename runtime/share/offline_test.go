@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"spinebox/internal/spine"
 )
 
 func TestShareGoneAndBack(t *testing.T) {
@@ -273,33 +271,45 @@ func TestOpenBeneathTheRootOnly(t *testing.T) {
 }
 
 func TestEveryScanIsASignOfLife(t *testing.T) {
-	signs := make(chan spine.ShareStatus)
+	signs := make(chan struct{})
 	r := newRig(t, func(o *Options) {
 		o.Scan = time.Millisecond
-		o.Scanned = func(s spine.ShareStatus) { signs <- s }
+		o.Alive = func() { signs <- struct{}{} }
 	})
+	r.must(os.Rename(r.root, r.root+".away")) // an offline share is no dead watcher
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- r.Run(ctx) }()
-	if s := <-signs; !s.Online {
-		t.Errorf("the share is %+v", s)
-	}
-	r.must(os.Rename(r.root, r.root+".away"))
-	for s := range signs { // an offline share is no dead watcher
-		if !s.Online {
-			break
-		}
+	for range 10 {
+		<-signs
 	}
 	stop()
 	for {
 		select {
 		case <-signs:
-			continue
 		case err := <-ended:
 			if err != nil {
 				t.Error(err)
 			}
+			return
 		}
-		return
 	}
+}
+
+func TestASlowCopyIsASignOfLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		signs, most, last := 0, time.Duration(0), time.Now()
+		r := newRig(t, func(o *Options) {
+			o.Alive = func() { signs, most, last = signs+1, max(most, time.Since(last)), time.Now() }
+		})
+		r.write("a.dcm", strings.Repeat("x", 4<<20)+" end")
+		r.lane.hold = func(string) error {
+			time.Sleep(9 * time.Second) // of the bubble's clock; the limit is 10
+			return nil
+		}
+		r.scans(2)
+		if len(r.handled) != 1 || signs < 17 || most > 10*time.Second {
+			t.Errorf("%d files were taken with %d signs of life, at most %s apart", len(r.handled), signs, most)
+		}
+	})
 }

@@ -82,9 +82,10 @@ type Options struct {
 	// block for as long as the box is busy: that is what holds intake back.
 	Handle func(ctx context.Context, c Claim) error
 
-	// Scanned, when not nil, gets the status after every scan of Run, also of
-	// one that found the share offline: the sign that the watcher is alive.
-	Scanned func(spine.ShareStatus)
+	// Alive, when not nil, is called with every sign of progress: while the
+	// share answers, however slowly, and after every scan of Run, also of one
+	// that found the share offline. It feeds a watchdog, and must not block.
+	Alive func()
 
 	Log *slog.Logger     // nil: slog.Default
 	Now func() time.Time // nil: time.Now
@@ -140,10 +141,13 @@ func New(o Options) (*Watcher, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Alive == nil {
+		o.Alive = func() {}
+	}
 	return &Watcher{
 		o:     o,
 		log:   o.Log.With("share", o.Name),
-		lane:  lane{limit: o.Limit},
+		lane:  lane{limit: o.Limit, alive: o.Alive},
 		spool: spool{dir: o.Spool, reserve: o.Reserve},
 		odd:   map[oddity]bool{},
 	}, nil
@@ -169,9 +173,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 		}
 		// What went wrong is in the status, and was logged when it changed.
 		_ = w.Scan(ctx)
-		if w.o.Scanned != nil {
-			w.o.Scanned(w.Status())
-		}
+		w.o.Alive()
 		pause.Reset(w.o.Scan)
 	}
 }
