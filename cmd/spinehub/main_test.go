@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"spinebox/hub/broker/brokertest"
+	"spinebox/internal/spine"
+	"spinebox/sync/ledger"
+	"spinebox/sync/uplink"
+	"spinebox/sync/wire"
+)
+
+// The test binary is the program itself: a script's `spinehub` is main.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"spinehub": main})
+}
+
+func TestCommands(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(e *testscript.Env) error {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				return err
+			}
+			e.Setenv("ADDRESS", l.Addr().String())
+			e.Setenv("TZ", "UTC")
+			return l.Close()
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"box":   scriptBox,
+			"exits": scriptExits,
+			"until": scriptUntil,
+		},
+	})
+}
+
+// A hub on a real broker, which outlives it.
+func TestServeWithMosquitto(t *testing.T) {
+	m := brokertest.New(t)
+	m.Start()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var out, log bytes.Buffer // read only when the hub has stopped
+	hub := serving{broker: m.URL(), store: t.TempDir()}
+	done := make(chan error, 1)
+	go func() { done <- hub.run(ctx, &out, slog.New(slog.NewTextHandler(&log, nil))) }()
+	if err := send(t.TempDir(), m.URL(), "box-1", 1); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if n := strings.Count(out.String(), "north/box-1"); n != 3 {
+		t.Errorf("%d lines:\n%s\n%s", n, &out, &log)
+	}
+}
+
+// scriptBox runs a box until the hub has its results: box ADDRESS NAME ATTEMPT.
+func scriptBox(ts *testscript.TestScript, _ bool, args []string) {
+	attempt, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	ts.Check(send(ts.MkAbs("ledger-"+args[1]), "tcp://"+args[0], args[1], attempt))
+}
+
+// send commits three results on a box, one classified, one refused, one
+// failed, and runs its uplink until it has the receipts.
+func send(dir, broker, device string, attempt int) error {
+	from := wire.Origin{Site: "north", Device: device}
+	l, err := ledger.Open(dir, ledger.Options{})
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	for _, img := range images(from, attempt) {
+		err := l.Commit(img, spine.Sighting{}, func(uint64) ([]byte, string, error) {
+			r := wire.NewResult(from, img, img.Digest)
+			message, err := r.Encode()
+			return message, r.ID, err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	up, err := uplink.New(uplink.Options{
+		Broker: broker, From: from, Outbox: l, Backoff: 20 * time.Millisecond, ReceiptTimeout: time.Second,
+		Status: func() wire.Status { return wire.NewStatus(from, spine.Status{}, time.Now()) },
+	})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- up.Run(ctx) }()
+	for l.Outbox() > 0 && ctx.Err() == nil {
+		time.Sleep(5 * time.Millisecond) // between two looks at the condition
+	}
+	waiting := ctx.Err()
+	cancel()
+	return errors.Join(waiting, <-done)
+}
+
+func images(from wire.Origin, attempt int) []*spine.Image {
+	var all []*spine.Image
+	for i, decision := range []spine.Decision{
+		{Outcome: spine.Classified, Label: spine.Scoliosis},
+		{Outcome: spine.Refused, Code: spine.NotXray},
+		{Outcome: spine.Failed, Code: spine.Corrupt},
+	} {
+		sum := sha256.Sum256(fmt.Append(nil, from.Device, i))
+		img := &spine.Image{
+			Digest: hex.EncodeToString(sum[:]), Attempt: attempt, Decision: decision,
+			Finished: time.Date(2026, 3, 4, 12, attempt, i, 0, time.UTC),
+		}
+		if decision.Outcome == spine.Classified {
+			img.Readings = []spine.Reading{{
+				Model:  spine.ModelID{Name: "m", Version: "1", Digest: img.Digest},
+				Labels: spine.Labels(), Probabilities: []float64{0.0125, 0.9375, 0.05}, Label: spine.Scoliosis,
+			}}
+		}
+		all = append(all, img)
+	}
+	return all
+}
+
+// scriptExits runs a command that must end with a code: exits 2 spinehub bogus.
+func scriptExits(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	code := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		exit, ok := errors.AsType[*exec.ExitError](err)
+		if !ok {
+			ts.Fatalf("%v", err)
+		}
+		code = exit.ExitCode()
+	}
+	if code != want {
+		ts.Fatalf("it exits with %d, want %d", code, want)
+	}
+}
+
+// scriptUntil runs a command again and again until its output matches:
+// until 'scoliosis' spinehub results --store kept.
+func scriptUntil(ts *testscript.TestScript, _ bool, args []string) {
+	pattern := regexp.MustCompile("(?m)" + args[0])
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		err := ts.Exec(args[1], args[2:]...)
+		if err == nil && pattern.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("it never came to %s: %v", pattern, err)
+		}
+	}
+}
