@@ -1,0 +1,123 @@
+package kiosk
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+// browser is a real Chromium with one page.
+type browser struct {
+	t   *testing.T
+	ctx context.Context
+
+	mu         sync.Mutex
+	complaints []string // what the page logged as an error
+}
+
+func newBrowser(t *testing.T, width, height int) *browser {
+	t.Helper()
+	path := ""
+	for _, name := range []string{"chromium", "chromium-browser"} {
+		if found, err := exec.LookPath(name); err == nil {
+			path = found
+			break
+		}
+	}
+	if path == "" {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("Chromium is needed: install Debian's package chromium")
+		}
+		t.Skip("no Chromium in the PATH")
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.Flag("disable-background-networking", true),
+		chromedp.WindowSize(width, height),
+		chromedp.WSURLReadTimeout(time.Minute),
+	)
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	t.Cleanup(stop)
+	b := &browser{t: t}
+	ctx, cancel := chromedp.NewContext(allocator, chromedp.WithListener(b.listen))
+	t.Cleanup(cancel)
+	// No test takes this long, also on a busy machine.
+	ctx, expire := context.WithTimeout(ctx, 3*time.Minute)
+	t.Cleanup(expire)
+	b.ctx = ctx
+	b.do(chromedp.EmulateViewport(int64(width), int64(height)))
+	return b
+}
+
+func (b *browser) listen(event any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch e := event.(type) {
+	case *runtime.EventExceptionThrown:
+		b.complaints = append(b.complaints, e.ExceptionDetails.Text)
+	case *log.EventEntryAdded:
+		if e.Entry.Level == log.EntryLevelError {
+			b.complaints = append(b.complaints, e.Entry.Text+" "+e.Entry.URL)
+		}
+	}
+}
+
+// complained returns what the page logged as an error so far.
+func (b *browser) complained() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return strings.Join(b.complaints, "\n")
+}
+
+func (b *browser) do(actions ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	if err := chromedp.Do(b.ctx, actions...); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// press sends keys to the page.
+func (b *browser) press(keys ...string) {
+	b.t.Helper()
+	for _, key := range keys {
+		b.do(chromedp.KeyEvent(key))
+	}
+}
+
+// until waits for a condition, a JavaScript expression.
+func (b *browser) until(condition string) {
+	b.t.Helper()
+	poll := chromedp.Poll[bool](condition, chromedp.WithPollingTimeout(30*time.Second), chromedp.WithPollingInterval(20*time.Millisecond))
+	if _, err := chromedp.Run(b.ctx, poll); err != nil {
+		page, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string]("document.body.innerText"))
+		b.t.Fatalf("%v, waiting for %s; the page says:\n%s\nand complains:\n%s", err, condition, page, b.complained())
+	}
+}
+
+// says waits until an element is visible and says something.
+func (b *browser) says(id, text string) {
+	b.t.Helper()
+	b.until(fmt.Sprintf(`(() => {
+		const e = document.getElementById(%q);
+		return e.checkVisibility() && e.innerText.replace(/\s+/g, " ").replaceAll("\u2011", "-").trim() === %q;
+	})()`, id, text))
+}
+
+// ask evaluates a JavaScript expression in the page.
+func ask[T any](b *browser, expression string) T {
+	b.t.Helper()
+	answer, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
+	if err != nil {
+		b.t.Fatalf("evaluate %s: %v", expression, err)
+	}
+	return answer
+}

@@ -1,0 +1,424 @@
+package kiosk
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"image/png"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"spinebox/internal/spine"
+)
+
+var finished = time.Date(2026, 3, 1, 14, 2, 11, 0, time.Local)
+
+// classified is a view of an image that one network answered.
+func classified(id string, label spine.Label) View {
+	p := map[spine.Label]float64{spine.Normal: .02, spine.Scoliosis: .03, spine.Spondylolisthesis: .04}
+	p[label] = 0
+	rest := 1.0
+	for _, v := range p {
+		rest -= v
+	}
+	p[label] = rest
+	reading := spine.Reading{
+		Model: spine.ModelID{Name: "resnet50-random", Version: "3"}, Labels: spine.Labels(), Label: label, Method: "gradcam",
+	}
+	for _, l := range spine.Labels() {
+		reading.Probabilities = append(reading.Probabilities, p[l])
+	}
+	return View{
+		ID: id, Finished: finished, Readings: []spine.Reading{reading}, Preview: film(30, 60), Map: heat(8, 16),
+		Decision: spine.Decision{Outcome: spine.Classified, Label: label},
+	}
+}
+
+// refused is a view of the same image, its answer withheld.
+func refused(id string, code spine.Code) View {
+	v := classified(id, spine.Scoliosis)
+	v.Decision = spine.Decision{Outcome: code.Outcome(), Code: code, Reason: "Doe^Jane in /srv/scanner"}
+	return v
+}
+
+func film(w, h int) []byte {
+	img := image.NewGray(image.Rect(0, 0, w, h))
+	for i := range img.Pix {
+		img.Pix[i] = uint8(60 + i%w*120/w)
+	}
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, img, nil); err != nil {
+		panic(err)
+	}
+	return b.Bytes()
+}
+
+func heat(w, h int) []byte {
+	img := image.NewNRGBA(image.Rect(0, 0, w, h))
+	for y := range h {
+		for x := range w {
+			img.SetNRGBA(x, y, color.NRGBA{R: 252, G: 165, B: 10, A: uint8(255 * y / h)})
+		}
+	}
+	var b bytes.Buffer
+	if err := png.Encode(&b, img); err != nil {
+		panic(err)
+	}
+	return b.Bytes()
+}
+
+func newServer(t *testing.T, o Options) *Server {
+	t.Helper()
+	s, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// get asks the server for a path.
+func get(s *Server, path string, change ...func(*http.Request)) *httptest.ResponseRecorder {
+	r := httptest.NewRequest("GET", "http://127.0.0.1:8080"+path, nil)
+	for _, c := range change {
+		c(r)
+	}
+	w := httptest.NewRecorder()
+	s.Handler().ServeHTTP(w, r)
+	return w
+}
+
+func TestListensOnLoopbackOnly(t *testing.T) {
+	for listen, ok := range map[string]bool{
+		"127.0.0.1:8080": true, "127.0.0.2:1": true, "[::1]:8080": true, "localhost:8080": true, "": true,
+		":8080": false, "0.0.0.0:8080": false, "[::]:8080": false, "192.168.1.5:8080": false, "box.local:8080": false,
+		"127.0.0.1": false,
+	} {
+		_, err := New(Options{Listen: listen})
+		if (err == nil) != ok {
+			t.Errorf("listen on %q: %v", listen, err)
+		}
+	}
+	if _, err := New(Options{Listen: "0.0.0.0:8080", AllowRemote: true}); err != nil {
+		t.Errorf("remote on purpose: %v", err)
+	}
+}
+
+func TestForeignPagesGetNothing(t *testing.T) {
+	s := newServer(t, Options{})
+	s.Show(classified("aa", spine.Normal))
+	for host, want := range map[string]int{
+		"127.0.0.1:8080": 200, "localhost:8080": 200, "localhost": 200, "[::1]:8080": 200, "192.168.1.5": 200,
+		"evil.example": 421, "evil.example:8080": 421, "127.0.0.1.evil.example": 421, "": 421,
+	} {
+		for _, path := range []string{"/", "/api/recent", "/api/status", "/image/aa.jpg"} {
+			if got := get(s, path, func(r *http.Request) { r.Host = host }).Code; got != want {
+				t.Errorf("%s asked as %q: %d, want %d", path, host, got, want)
+			}
+		}
+	}
+	for _, test := range []struct {
+		site, mode string
+		want       int
+	}{
+		{"same-origin", "cors", 200}, {"none", "navigate", 200}, {"cross-site", "navigate", 200},
+		{"cross-site", "no-cors", 403}, {"cross-site", "cors", 403},
+	} {
+		got := get(s, "/image/aa.jpg", func(r *http.Request) {
+			r.Header.Set("Sec-Fetch-Site", test.site)
+			r.Header.Set("Sec-Fetch-Mode", test.mode)
+		}).Code
+		if got != test.want {
+			t.Errorf("%s %s: %d, want %d", test.site, test.mode, got, test.want)
+		}
+	}
+	for _, path := range []string{"/", "/kiosk.js", "/api/recent", "/map/aa.png", "/nothing"} {
+		h := get(s, path).Header()
+		for name, want := range map[string]string{
+			"Content-Security-Policy": "default-src 'none'", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store",
+			"Cross-Origin-Resource-Policy": "same-origin", "Referrer-Policy": "no-referrer",
+		} {
+			if !strings.HasPrefix(h.Get(name), want) {
+				t.Errorf("%s: %s is %q", path, name, h.Get(name))
+			}
+		}
+		if strings.Contains(h.Get("Content-Security-Policy"), "unsafe") || h.Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("%s: too open: %v", path, h)
+		}
+	}
+	post := get(s, "/", func(r *http.Request) { r.Method = "POST" })
+	if post.Code != http.StatusMethodNotAllowed {
+		t.Errorf("POST: %d", post.Code)
+	}
+}
+
+// recent returns what /api/recent lists.
+func recent(t *testing.T, s *Server) (all struct {
+	Use     string
+	Results []result
+}) {
+	t.Helper()
+	if err := json.Unmarshal(get(s, "/api/recent").Body.Bytes(), &all); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func TestKeepsTheLastResultsAndForgetsTheRest(t *testing.T) {
+	s := newServer(t, Options{})
+	for i := range 25 {
+		s.Show(classified(fmt.Sprintf("id %d/?", i), spine.Normal))
+	}
+	all := recent(t, s)
+	if all.Use != spine.IntendedUse || len(all.Results) != 20 || len(s.shown) != 20 {
+		t.Fatalf("use %q, %d results told, %d kept", all.Use, len(all.Results), len(s.shown))
+	}
+	if all.Results[0].ID != "id 24/?" || all.Results[19].ID != "id 5/?" {
+		t.Errorf("from %s to %s", all.Results[0].ID, all.Results[19].ID)
+	}
+	for _, r := range all.Results {
+		picture, overlay := get(s, r.Picture), get(s, r.Map)
+		if picture.Code != 200 || picture.Header().Get("Content-Type") != "image/jpeg" || !bytes.Equal(picture.Body.Bytes(), film(30, 60)) {
+			t.Fatalf("picture %s: %d", r.Picture, picture.Code)
+		}
+		if overlay.Code != 200 || overlay.Header().Get("Content-Type") != "image/png" || !bytes.Equal(overlay.Body.Bytes(), heat(8, 16)) {
+			t.Fatalf("map %s: %d", r.Map, overlay.Code)
+		}
+	}
+	for _, gone := range []string{"/image/id%204%2F%3F.jpg", "/map/id%204%2F%3F.png", "/image/id%2024%2F%3F.png", "/image/", "/image/..%2fx.jpg", "/scale.png"} {
+		if got := get(s, gone).Code; got != 404 {
+			t.Errorf("%s: %d", gone, got)
+		}
+	}
+
+	again := refused("id 20/?", spine.LowConfidence)
+	again.Finished = finished.Add(time.Minute)
+	before := all.Results[4].Key
+	s.Show(again)
+	all = recent(t, s)
+	if len(all.Results) != 20 || all.Results[0].ID != "id 20/?" || all.Results[0].Key == before {
+		t.Errorf("a second answer about one image: %d results, first %+v", len(all.Results), all.Results[0])
+	}
+}
+
+func TestWithheldAnswerReachesNoPage(t *testing.T) {
+	for _, code := range []spine.Code{spine.NotXray, spine.LowConfidence, spine.ReadersDisagree, spine.HeatmapOff, spine.Corrupt, spine.Internal} {
+		s := newServer(t, Options{})
+		s.Show(refused("aa", code))
+		body := get(s, "/api/recent").Body.String()
+		for _, label := range spine.Labels() {
+			if strings.Contains(strings.ToLower(body), string(label)) {
+				t.Errorf("%s: the answer is told: %s", code, body)
+			}
+		}
+		if strings.Contains(body, "probabilit") || strings.Contains(body, "%") && strings.Contains(body, `"percent"`) {
+			t.Errorf("%s: a probability is told: %s", code, body)
+		}
+		r := recent(t, s).Results[0]
+		if r.Sentence != code.Sentence() || r.Code != code || r.Headline == "" || len(r.Models) != 1 {
+			t.Errorf("%s: %+v", code, r)
+		}
+	}
+}
+
+// Whatever reasons and errors hold, the page's own endpoints tell none of it.
+func TestPlantedNamesReachNoPage(t *testing.T) {
+	s := newServer(t, Options{})
+	s.Show(refused("aa", spine.Corrupt))
+	s.SetStatus(spine.Status{
+		Ready:  true,
+		Shares: map[string]spine.ShareStatus{"scanner": {Online: true, Error: "cannot read Doe^Jane.dcm"}, "other": {Error: "Doe^Jane"}},
+		Broker: spine.LinkStatus{Configured: true, Error: "Doe^Jane"},
+	})
+	stream := open(t, s)
+	for _, body := range []string{get(s, "/").Body.String(), get(s, "/api/recent").Body.String(), stream.next()} {
+		if strings.Contains(body, "Doe") || strings.Contains(body, "/srv") {
+			t.Errorf("a planted name was told: %s", body)
+		}
+	}
+}
+
+func TestStatusForTheCommand(t *testing.T) {
+	s := newServer(t, Options{})
+	want := spine.Status{Version: "1.2", Ready: true, Outbox: 3, Shares: map[string]spine.ShareStatus{"scanner": {Waiting: 2}}}
+	s.SetStatus(want)
+	var got struct {
+		spine.Status
+		Use string
+	}
+	body := get(s, "/api/status").Body.Bytes()
+	if err := json.Unmarshal(body, &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Use != spine.IntendedUse || got.Version != "1.2" || got.Outbox != 3 || got.Shares["scanner"].Waiting != 2 {
+		t.Errorf("status %s", body)
+	}
+}
+
+func TestPercentNeverClaimsCertainty(t *testing.T) {
+	for p, want := range map[float64]string{
+		1: "> 99 %", .9999: "> 99 %", .99: "99 %", .974: "97 %", .5: "50 %", .01: "1 %", .0099: "< 1 %", 0: "< 1 %",
+	} {
+		if got := percent(p); got != want {
+			t.Errorf("%v: %q, want %q", p, got, want)
+		}
+	}
+}
+
+func TestRoom(t *testing.T) {
+	online := map[string]spine.ShareStatus{"scanner": {Online: true}}
+	for _, test := range []struct {
+		status spine.Status
+		state  string
+		facts  []fact
+	}{
+		{spine.Status{}, "starting", []fact{{"Results stay on this box", false}}},
+		{spine.Status{Ready: true, Shares: online, Models: []spine.ModelID{{Name: "resnet50", Version: "3"}}}, "ready",
+			[]fact{{"Model resnet50 3", false}, {"Share scanner online", false}, {"Results stay on this box", false}}},
+		{spine.Status{Ready: true, Busy: true, Outbox: 1, Broker: spine.LinkStatus{Configured: true, Online: true}}, "working",
+			[]fact{{"Network online: 1 result to send", false}}},
+		{spine.Status{Ready: true, Outbox: 7, Quarantine: 2, Broker: spine.LinkStatus{Configured: true}}, "ready",
+			[]fact{{"Network offline: 7 results to send", true}, {"2 files in quarantine", false}}},
+		{spine.Status{Busy: true, Trouble: "The disk is full.", Shares: map[string]spine.ShareStatus{"b": {}, "a": {Online: true, Waiting: 1}}}, "trouble",
+			[]fact{{"Share a: 1 file waiting", true}, {"Share b offline", true}, {"Results stay on this box", false}}},
+	} {
+		got := newRoom(test.status)
+		if got.State != test.state || !slices.Equal(got.Facts, test.facts) || got.Trouble != test.status.Trouble {
+			t.Errorf("%+v:\ngot  %+v\nwant %s %+v", test.status, got, test.state, test.facts)
+		}
+	}
+}
+
+// stream is an open event stream.
+type stream struct {
+	t      *testing.T
+	body   io.ReadCloser
+	lines  *bufio.Scanner
+	server *httptest.Server
+}
+
+func open(t *testing.T, s *Server) *stream {
+	t.Helper()
+	server := httptest.NewServer(s.Handler())
+	t.Cleanup(server.Close)
+	response, err := http.Get(server.URL + "/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { response.Body.Close() })
+	if kind := response.Header.Get("Content-Type"); response.StatusCode != 200 || kind != "text/event-stream" {
+		t.Fatalf("events: %s, %s", response.Status, kind)
+	}
+	return &stream{t, response.Body, bufio.NewScanner(response.Body), server}
+}
+
+// next returns the next state event's data.
+func (s *stream) next() string {
+	s.t.Helper()
+	event := ""
+	for s.lines.Scan() {
+		if name, ok := strings.CutPrefix(s.lines.Text(), "event: "); ok {
+			event = name
+		}
+		if data, ok := strings.CutPrefix(s.lines.Text(), "data: "); ok && event == "state" {
+			return data
+		}
+	}
+	s.t.Fatalf("the stream ended: %v", s.lines.Err())
+	return ""
+}
+
+func TestEventsTellTheWholeStateAtEachChange(t *testing.T) {
+	s := newServer(t, Options{})
+	s.Show(classified("aa", spine.Normal))
+	stream := open(t, s)
+	read := func() (now state) {
+		t.Helper()
+		if err := json.Unmarshal([]byte(stream.next()), &now); err != nil {
+			t.Fatal(err)
+		}
+		return now
+	}
+	first := read()
+	if len(first.Results) != 1 || first.Use != spine.IntendedUse || first.Room.State != "starting" || len(first.Page) != 16 {
+		t.Errorf("first event %+v", first)
+	}
+	s.SetStatus(spine.Status{Ready: true})
+	if got := read().Room.State; got != "ready" {
+		t.Errorf("the box is %s", got)
+	}
+	// The same to the page: no event, so the next one is about the result.
+	s.SetStatus(spine.Status{Ready: true, Classified: 1, Started: finished})
+	s.Show(classified("bb", spine.Scoliosis))
+	second := read()
+	if len(second.Results) != 2 || second.Results[0].ID != "bb" || second.Results[0].Headline != "Scoliosis" || second.Results[0].Percent != "94 %" {
+		t.Errorf("after a result: %+v", second)
+	}
+}
+
+func TestTooManyPages(t *testing.T) {
+	s := newServer(t, Options{})
+	first := open(t, s)
+	for range maxReaders - 1 {
+		response, err := http.Get(first.server.URL + "/events")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+	}
+	response, err := http.Get(first.server.URL + "/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("one page too many: %s", response.Status)
+	}
+}
+
+func TestRunEndsWithStreamsOpen(t *testing.T) {
+	s := newServer(t, Options{Listen: "127.0.0.1:0"})
+	if err := s.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	response, err := http.Get("http://" + s.Addr() + "/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if _, err := response.Body.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	if _, err := io.Copy(io.Discard, response.Body); err != nil {
+		t.Errorf("the stream was cut off: %v", err)
+	}
+}
+
+func TestAddressThatIsTaken(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	s := newServer(t, Options{Listen: l.Addr().String()})
+	if err := s.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "open the kiosk's address") {
+		t.Errorf("Run: %v", err)
+	}
+}
