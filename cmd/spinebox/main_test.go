@@ -28,8 +28,14 @@ import (
 	"spinebox/models/savedmodel"
 )
 
+// asProgram in the environment makes the test binary the program.
+const asProgram = "SPINEBOX_TEST_AS_PROGRAM"
+
 // The test binary is the program itself: a script's `spinebox` is main.
 func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+	}
 	testscript.Main(m, map[string]func(){"spinebox": main})
 }
 

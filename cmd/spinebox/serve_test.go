@@ -1,0 +1,205 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"spinebox/hub/broker/brokertest"
+	"spinebox/internal/spine"
+)
+
+func TestResultsReachTheHub(t *testing.T) {
+	m := brokertest.New(t)
+	r := newRig(t, m.URL())
+	startHub := r.buildHub()
+	expected := map[string]spine.Code{}
+	for i, c := range []struct {
+		kind, name string
+		code       spine.Code
+	}{
+		{"grey", "a.png", ""}, {"jpeg", "b.jpg", ""}, {"colour", "photo.png", spine.NotXray},
+		{"small", "small.png", spine.TooSmall}, {"cut", "cut.png", spine.Corrupt},
+	} {
+		content, err := makePicture(c.kind, uint64(i))
+		r.must(err)
+		expected[r.imageID(r.drop(c.name, content))] = c.code
+	}
+
+	// The box works without broker and hub, and sends when they come.
+	box := r.serve()
+	r.until(box, "all have results", func(s spine.Status) bool { return s.Outbox == 5 && !s.Broker.Online })
+	m.Start()
+	hub := startHub()
+	r.until(box, "the outbox is empty", func(s spine.Status) bool { return s.Outbox == 0 && s.Broker.Online })
+	if err := box.end(); err != nil {
+		t.Errorf("the box ended with %v\n%s", err, box.log)
+	}
+	if err := hub.end(); err != nil {
+		t.Errorf("the hub ended with %v\n%s", err, hub.log)
+	}
+	current, kept := r.stored()
+	if len(current) != len(expected) || kept != len(expected) {
+		t.Errorf("the hub has %d images in %d results, want %d", len(current), kept, len(expected))
+	}
+	for id, code := range expected {
+		if got, known := current[id]; !known || got.Code != code {
+			t.Errorf("image %.12s came as %q (known: %t), want %q", id, got.Code, known, code)
+		}
+	}
+	for _, line := range strings.Split(box.log.String(), "\n") {
+		for _, name := range []string{"a.png", "b.jpg", "photo.png", "small.png", "cut.png"} {
+			if strings.Contains(line, name) {
+				t.Errorf("the log names a file: %s", line)
+			}
+		}
+	}
+}
+
+// The power goes at 20 random moments while files keep coming. Each file must
+// end with exactly one result at the hub.
+func TestKilledAtAnyMomentEachFileHasOneResult(t *testing.T) {
+	m := brokertest.New(t)
+	m.Start()
+	r := newRig(t, m.URL())
+	hub := r.buildHub()()
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+
+	expected := map[string]bool{}
+	files := 0
+	come := func() {
+		for range 1 + random.IntN(4) {
+			kind := []string{"grey", "grey", "jpeg", "colour", "small", "cut"}[random.IntN(6)]
+			content, err := makePicture(kind, uint64(random.IntN(60))) // some come twice
+			r.must(err)
+			expected[r.imageID(r.drop(fmt.Sprintf("%d.%s", files, kind), content))] = true
+			files++
+		}
+	}
+	for range 20 {
+		box := r.serve()
+		// Half of the time it dies while it starts, half of the time at work.
+		if random.IntN(2) == 0 {
+			r.until(box, "it is ready", func(s spine.Status) bool { return s.Ready })
+		}
+		moment := time.After(time.Duration(random.IntN(800)) * time.Millisecond)
+		come()
+		<-moment
+		come()
+		box.kill()
+	}
+
+	box := r.serve()
+	r.until(box, "everything is settled and sent", func(s spine.Status) bool {
+		share := s.Shares["scanner"]
+		return s.Ready && share.Online && share.Waiting == 0 && !s.Busy && s.Outbox == 0 && s.Broker.Online &&
+			s.Classified+s.Refused+s.Failed == uint64(len(expected))
+	})
+	status, err := r.status()
+	r.must(err)
+	if got := int(status.Duplicates) + len(expected); got != files {
+		t.Errorf("%d files came, %d images and %d duplicates are counted", files, len(expected), status.Duplicates)
+	}
+	r.must(box.end())
+	r.must(hub.end())
+
+	current, kept := r.stored()
+	for id := range expected {
+		if _, known := current[id]; !known {
+			t.Errorf("image %.12s has no result", id)
+		}
+	}
+	if len(current) != len(expected) || kept != len(expected) {
+		t.Errorf("the hub has %d images in %d results, want %d", len(current), kept, len(expected))
+	}
+	err = filepath.WalkDir(r.path("data/spool"), func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			t.Errorf("the spool still holds %s", filepath.Base(path))
+		}
+		return err
+	})
+	r.must(err)
+	if quarantined, err := os.ReadDir(r.path("data/quarantine")); err != nil || len(quarantined) != int(status.Failed) {
+		t.Errorf("%d files failed, %d are in quarantine (%v)", status.Failed, len(quarantined), err)
+	}
+}
+
+// A second signal hurries the end: results that the hub does not receipt wait
+// for the next start.
+func TestEndingDoesNotWaitForAHubThatIsAway(t *testing.T) {
+	m := brokertest.New(t)
+	m.Start()
+	r := newRig(t, m.URL())
+	content, err := makePicture("grey", 1)
+	r.must(err)
+	r.drop("a.png", content)
+	box := r.serve()
+	r.until(box, "the result waits for a receipt", func(s spine.Status) bool { return s.Outbox == 1 && s.Broker.Online })
+	r.must(box.Process.Signal(syscall.SIGTERM))
+	for !strings.Contains(box.log.String(), "told to end") { // signals of one kind that wait are one
+		time.Sleep(time.Millisecond)
+	}
+	r.must(box.Process.Signal(syscall.SIGINT))
+	if err := box.wait(); err != nil {
+		t.Errorf("it ended with %v", err)
+	}
+	if log := box.log.String(); !strings.Contains(log, "the last sending is abandoned") || !strings.Contains(log, "spinebox has ended") {
+		t.Errorf("its log says\n%s", log)
+	}
+}
+
+// A share that is unmounted and mounted again reaches the service although
+// systemd gives it a mount namespace of its own (MountFlags=slave).
+func TestARemountReachesTheService(t *testing.T) {
+	r := newRig(t, "")
+	share := r.path("scanner")
+	// The host's side: on a system under systemd, / is shared.
+	if err := unix.Mount(r.dir, r.dir, "", unix.MS_BIND, ""); errors.Is(err, unix.EPERM) {
+		t.Skip("mounting is not allowed here")
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Unmount(r.dir, unix.MNT_DETACH) })
+	r.must(unix.Mount("", r.dir, "", unix.MS_SHARED, ""))
+	unshare, err := exec.LookPath("unshare")
+	r.must(err)
+	r.configure("{name: scanner, path: scanner, mount: true, scan: 100ms}")
+	box := r.serve(unshare, "--mount", "--propagation", "slave", "--")
+
+	r.until(box, "nothing is mounted", func(s spine.Status) bool {
+		return s.Ready && strings.Contains(s.Shares["scanner"].Error, "nothing is mounted")
+	})
+	for i := range 2 {
+		r.must(unix.Mount("none", share, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""))
+		t.Cleanup(func() { unix.Unmount(share, unix.MNT_DETACH) })
+		content, err := makePicture("grey", uint64(i))
+		r.must(err)
+		r.drop(fmt.Sprintf("%d.png", i), content)
+		r.until(box, "the file has its result", func(s spine.Status) bool {
+			return s.Shares["scanner"].Online && s.Classified == uint64(i+1)
+		})
+		for {
+			err := unix.Unmount(share, 0)
+			if err == nil {
+				break
+			}
+			if !errors.Is(err, unix.EBUSY) { // a scan is under way
+				t.Fatal(err)
+			}
+		}
+		r.until(box, "the share is offline", func(s spine.Status) bool { return !s.Shares["scanner"].Online })
+	}
+	r.must(box.end())
+}
