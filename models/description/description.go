@@ -15,7 +15,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -48,6 +47,9 @@ type Model struct {
 	// input: "none" (it is inside the graph, as in ours), "caffe", "torch"
 	// or "unit" (for SavedModels made elsewhere).
 	Preprocessing string `json:"preprocessing"`
+	// Serving names what goes in and out of the signature serving_default of
+	// a SavedModel made elsewhere. Ours need none.
+	Serving *Serving `json:"serving,omitempty"`
 
 	// ExplainSignature is empty when the model cannot be explained.
 	ExplainSignature string `json:"explain_signature,omitempty"`
@@ -70,6 +72,21 @@ type Model struct {
 
 	digest string
 }
+
+// Serving is how a SavedModel made elsewhere is served.
+type Serving struct {
+	Input  string `json:"input"`  // e.g. "keras_tensor"
+	Output string `json:"output"` // e.g. "output_0"
+	Kind   Kind   `json:"kind"`
+}
+
+// Kind is what an output holds.
+type Kind string
+
+const (
+	Logits        Kind = "logits"
+	Probabilities Kind = "probabilities" // softmax of the logits
+)
 
 // Thresholds are the limits under or over which the box refuses to answer.
 type Thresholds struct {
@@ -96,6 +113,9 @@ type Golden struct {
 	HeatmapMax    float64     `json:"heatmap_max"`
 	Tolerance     float64     `json:"tolerance"` // absolute on probabilities, relative on the heatmap's maximum
 }
+
+// MaxGolden is the most bytes that a golden picture may have.
+const MaxGolden = 50_000
 
 // File is one file of the folder, with a slash-separated path.
 type File struct {
@@ -140,6 +160,9 @@ func (m *Model) Validate() error {
 	if !slices.Contains([]string{"none", "caffe", "torch", "unit"}, m.Preprocessing) {
 		say("preprocessing %q is none of none, caffe, torch, unit", m.Preprocessing)
 	}
+	if s := m.Serving; s != nil && (s.Input == "" || s.Output == "" || s.Kind != Logits && s.Kind != Probabilities) {
+		say("serving needs the names of input and output, and their kind: logits or probabilities")
+	}
 	if m.Explained() && m.ExplainLayer == "" {
 		say("an explain signature needs its explain_layer")
 	}
@@ -150,11 +173,14 @@ func (m *Model) Validate() error {
 		say("confidence threshold %v is outside 0 to 1", c)
 	}
 	for _, g := range m.Golden {
-		if len(g.Probabilities) != len(m.Labels) || !(g.Tolerance > 0) {
-			say("golden case %q needs %d probabilities and a tolerance", g.File, len(m.Labels))
+		if len(g.Probabilities) != len(m.Labels) || !slices.Contains(m.Labels, g.Label) || !(g.Tolerance > 0) {
+			say("golden case %q needs one of the labels, %d probabilities and a tolerance", g.File, len(m.Labels))
 		}
-		if !slices.ContainsFunc(m.Files, func(f File) bool { return f.Path == g.File }) {
+		switch i := slices.IndexFunc(m.Files, func(f File) bool { return f.Path == g.File }); {
+		case i < 0:
 			say("golden case %q is not among the files", g.File)
+		case m.Files[i].Length > MaxGolden:
+			say("golden case %q has %d bytes, more than %d", g.File, m.Files[i].Length, MaxGolden)
 		}
 	}
 	for _, f := range m.Files {
@@ -239,22 +265,18 @@ func digest(raw []byte) string {
 // is not a plain file or folder is an error: a link could change behind it.
 func list(dir string) ([]File, error) {
 	var files []File
-	err := filepath.WalkDir(dir, func(name string, entry fs.DirEntry, err error) error {
+	root := os.DirFS(dir) // which may itself be a link, to the model in use
+	err := fs.WalkDir(root, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
-		relative, err := filepath.Rel(dir, name)
-		if err != nil {
-			return err
+		if !entry.Type().IsRegular() {
+			return fmt.Errorf("%s is not a plain file", name)
 		}
-		relative = filepath.ToSlash(relative)
-		if relative == FileName {
+		if name == FileName {
 			return nil
 		}
-		if !entry.Type().IsRegular() {
-			return fmt.Errorf("%s is not a plain file", relative)
-		}
-		f, err := hash(name, relative)
+		f, err := hash(root, name)
 		files = append(files, f)
 		return err
 	})
@@ -262,15 +284,15 @@ func list(dir string) ([]File, error) {
 	return files, err
 }
 
-func hash(name, relative string) (File, error) {
-	f, err := os.Open(name)
+func hash(root fs.FS, name string) (File, error) {
+	f, err := root.Open(name)
 	if err != nil {
 		return File{}, err
 	}
 	defer f.Close()
 	h := sha256.New()
 	n, err := io.Copy(h, f)
-	return File{Path: path.Clean(relative), Length: n, SHA256: hex.EncodeToString(h.Sum(nil))}, err
+	return File{Path: name, Length: n, SHA256: hex.EncodeToString(h.Sum(nil))}, err
 }
 
 func compare(listed, present []File) error {
