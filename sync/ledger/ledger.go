@@ -130,8 +130,10 @@ func settings(dir string, log *slog.Logger) badger.Options {
 		WithValueThreshold(maxRecord).
 		WithValueLogFileSize(16 << 20).
 		WithVerifyValueChecksum(true).
-		// Flash goes bad quietly: a block is checked whenever it is read.
-		WithChecksumVerificationMode(options.OnTableAndBlockRead).
+		// Flash goes bad quietly: a block is checked whenever it is read. Not
+		// whole tables when they are opened: that reads the whole ledger, a
+		// second for a hundred thousand results.
+		WithChecksumVerificationMode(options.OnBlockRead).
 		// Reads go to the memory map; the cache that compression wants would
 		// take more than it saves.
 		WithCompression(options.None).

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"spinebox/internal/spine"
+	"spinebox/sync/wire"
 )
 
 func hash(s string) string {
@@ -371,13 +372,29 @@ func TestRecordOfAnotherVersion(t *testing.T) {
 	l := open(t, t.TempDir(), Options{})
 	txn := l.db.NewTransaction(true)
 	defer txn.Discard()
-	if err := txn.Set(imageKey(hash("a")), []byte(`{"v":2,"data":{}}`)); err != nil {
-		t.Fatal(err)
+	for _, key := range [][]byte{imageKey(hash("a")), outboxKey(1)} {
+		if err := txn.Set(key, []byte(`{"v":2,"data":{}}`)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := txn.Commit(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := l.Image(hash("a")); err == nil || !strings.Contains(err.Error(), "version is 2") {
 		t.Errorf("a record of version 2: %v", err)
+	}
+	b := image("b")
+	b.Sequence = 2
+	txn = l.db.NewTransaction(true)
+	defer txn.Discard()
+	if err := putEntry(txn, wire.Outgoing{Sequence: 2, Result: resultID(b)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := txn.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := l.Pending(0, 10)
+	if err != nil || len(entries) != 1 || entries[0].Result != resultID(b) {
+		t.Errorf("behind an entry of version 2: %v, %v", entries, err)
 	}
 }

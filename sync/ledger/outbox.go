@@ -10,7 +10,8 @@ import (
 )
 
 // Pending returns up to limit results that wait for a receipt, in the order of
-// their sequences, from the first one after the given sequence.
+// their sequences, from the first one after the given sequence. An entry that
+// cannot be read is reported and left out: it must not hold up the rest.
 func (l *Ledger) Pending(after uint64, limit int) ([]wire.Outgoing, error) {
 	var pending []wire.Outgoing
 	err := l.db.View(func(txn *badger.Txn) error {
@@ -21,7 +22,8 @@ func (l *Ledger) Pending(after uint64, limit int) ([]wire.Outgoing, error) {
 		for it.Seek(outboxKey(after + 1)); it.Valid() && len(pending) < limit; it.Next() {
 			entry, err := readEntry(it.Item())
 			if err != nil {
-				return fmt.Errorf("entry %q: %w", it.Item().Key(), err)
+				l.log.Error("outbox entry cannot be read", "key", fmt.Sprintf("%q", it.Item().Key()), "error", err)
+				continue
 			}
 			pending = append(pending, entry)
 		}
