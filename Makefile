@@ -34,7 +34,7 @@ env: tensorflow ## print the cgo flags, for go commands by hand: eval "$(make en
 
 .PHONY: build
 build: tensorflow ## build the programs into bin/
-	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/...
+	$(GO) build -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/...
 
 .PHONY: clean
 clean: ## remove what was built and the demo's state (downloads stay)

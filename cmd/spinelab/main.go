@@ -48,7 +48,7 @@ func rootCommand() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(trainCommand(), modelCommand())
+	root.AddCommand(phantomCommand(), trainCommand(), modelCommand(), demoCommand(), realCommand())
 	return root
 }
 

@@ -1,10 +1,6 @@
 // Package libtensorflow turns a missing C library into a sentence that says
 // what to do, and keeps the library's chatter off the terminal. Every package
 // that imports the TensorFlow binding imports it.
-//
-// TensorFlow logs a dozen lines of information to standard error, the first
-// while it is being loaded, before main. Someone who sets TF_CPP_MIN_LOG_LEVEL
-// gets them all.
 package libtensorflow
 
 /*
@@ -12,33 +8,21 @@ package libtensorflow
 #error "libtensorflow is not set up: run 'make build' (or 'make tensorflow', then go with the flags of 'make env')"
 #endif
 
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-static int terminal = -1; // standard error, while the libraries are loaded
+extern char **environ;
 
-// hush runs before the libraries' own initialisers. The C library is not ready
-// for setenv there, so standard error is put aside.
-static void hush(int argc, char **argv, char **envp) {
-	for (; *envp; envp++)
-		if (strncmp(*envp, "TF_CPP_MIN_LOG_LEVEL=", 21) == 0) return;
-	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	if (null < 0) return;
-	terminal = fcntl(2, F_DUPFD_CLOEXEC, 3);
-	if (terminal >= 0) dup2(null, 2);
-	close(null);
-}
-__attribute__((section(".preinit_array"), used)) static void (*first)(int, char **, char **) = hush;
-
-// restore runs after them, and before main.
-__attribute__((constructor)) static void restore(void) {
-	if (terminal < 0) return;
-	dup2(terminal, 2);
-	close(terminal);
-	terminal = -1;
-	setenv("TF_CPP_MIN_LOG_LEVEL", "2", 0);
+// TensorFlow logs a dozen lines of information to standard error, the first of
+// them while it is being loaded: a variable set in main comes too late. So the
+// program has its own getenv, which the library finds before the C library's
+// and which knows one default more. Who sets TF_CPP_MIN_LOG_LEVEL is heard.
+// Two lines about an "MLIR V1 optimization pass" remain at the first run: they
+// are logged by a copy of Abseil hidden in the library, which nothing can hush.
+char *getenv(const char *name) {
+	size_t n = strlen(name);
+	for (char **e = environ; e && *e; e++)
+		if (strncmp(*e, name, n) == 0 && (*e)[n] == '=') return *e + n + 1;
+	return strcmp(name, "TF_CPP_MIN_LOG_LEVEL") == 0 ? "2" : 0;
 }
 */
 import "C"

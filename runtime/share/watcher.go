@@ -6,8 +6,9 @@
 //   - The share is only read: nothing on it is written, renamed or removed.
 //   - A file is taken when it has settled (size, modification time and inode
 //     the same over two scans) and its content is whole. When it stays short
-//     for longer than its patience it is taken all the same, marked as not
-//     whole, so that it ends as a failure that somebody sees.
+//     for longer than its patience, which counts from when it has settled, it
+//     is taken all the same, marked as not whole, so that it ends as a failure
+//     that somebody sees.
 //   - It is copied once into a private spool, from a descriptor that was opened
 //     beneath the root without following links, and hashed on the way. What
 //     judges or decodes it sees only the copy.
@@ -290,7 +291,9 @@ func (w *Watcher) observe(found listing) error {
 	seen := make(map[string]*file, len(found.files))
 	for _, e := range found.files {
 		if f := w.seen[e.name]; f != nil && f.sighting == e.sighting {
-			f.settled = true
+			if !f.settled { // patience begins when the file is first seen unchanged
+				f.settled, f.since = true, now
+			}
 			seen[e.name] = f
 			continue
 		}

@@ -75,7 +75,7 @@ func TestShortFileIsTakenWhenItsPatienceEnds(t *testing.T) {
 		return nil
 	}
 	r.write("a.dcm", "truncat")
-	r.scans(1)
+	r.scans(2) // seen, then seen unchanged: from here its patience counts
 	seen := r.clock
 	for len(r.handled) == 0 && r.clock.Sub(seen) < 2*time.Minute {
 		r.scans(1)
