@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"spinebox/internal/spine"
+)
+
+func readText(t *testing.T, path string) string {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}
+
+// What the room reads is explained where somebody would look it up.
+func TestOperationsExplainsEveryCode(t *testing.T) {
+	text := readText(t, "../../docs/operations.md")
+	for _, c := range []spine.Code{
+		spine.NotXray, spine.NotSpine, spine.TooSmall, spine.LowConfidence, spine.ReadersDisagree, spine.HeatmapEmpty,
+		spine.HeatmapOff, spine.Conflict, spine.Unsupported, spine.Corrupt, spine.Timeout, spine.Internal,
+	} {
+		if row := fmt.Sprintf("| %s | `%s` | %s |", c.Outcome(), c, c.Sentence()); !strings.Contains(text, row) {
+			t.Errorf("docs/operations.md lacks the row %s", row)
+		}
+	}
+}
+
+// The unit and the default configuration agree with each other and with the
+// program.
+func TestTheUnitFitsTheConfiguration(t *testing.T) {
+	unit := readText(t, "../../systemd/spinebox.service")
+	c, err := builtinConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seconds := regexp.MustCompile(`(?m)^WatchdogSec=(\d+)$`).FindStringSubmatch(unit)
+	if seconds == nil {
+		t.Fatal("the unit has no watchdog")
+	}
+	watchdog, err := time.ParseDuration(seconds[1] + "s")
+	if err != nil || c.Limits.Image > watchdog/2 {
+		t.Errorf("one image may take %s, the watchdog waits %s (%v)", c.Limits.Image, watchdog, err)
+	}
+	if !strings.Contains(unit, "--config "+defaultPath+"\n") {
+		t.Errorf("the unit does not name %s", defaultPath)
+	}
+	if !strings.Contains(unit, "\nMountFlags=slave\n") {
+		t.Error("a remount would not reach the service")
+	}
+	for line := range strings.Lines(unit) {
+		if key, value, _ := strings.Cut(line, "="); strings.HasSuffix(key, "Paths") && strings.Contains(value, "/srv") {
+			t.Errorf("%s would keep an old share in view", strings.TrimSpace(line))
+		}
+	}
+	if got, err := os.Readlink("../../systemd/spinebox.yml"); err != nil || got != "../cmd/spinebox/spinebox.yml" {
+		t.Errorf("systemd/spinebox.yml is another one: %q (%v)", got, err)
+	}
+}
+
+func TestTheUnitIsHardened(t *testing.T) {
+	analyze, err := exec.LookPath("systemd-analyze")
+	if err != nil && os.Getenv("CI") == "true" {
+		t.Fatal("systemd-analyze is not installed: apt-get install systemd")
+	}
+	if err != nil {
+		t.Skip("systemd-analyze is not installed")
+	}
+	out, err := exec.Command(analyze, "security", "--offline=true", "--threshold=20", "--no-pager", "../../systemd/spinebox.service").CombinedOutput()
+	if err != nil {
+		t.Errorf("the unit's exposure is above 2.0: %v\n%s", err, out)
+	}
+	for _, unit := range []string{"srv-spinebox-scanner.mount", "srv-spinebox-scanner.automount"} {
+		if out, err := exec.Command(analyze, "verify", "--man=no", "../../systemd/"+unit).CombinedOutput(); err != nil || len(out) > 0 {
+			t.Errorf("%s: %v\n%s", unit, err, out)
+		}
+	}
+}
