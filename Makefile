@@ -36,6 +36,39 @@ env: tensorflow ## print the cgo flags, for go commands by hand: eval "$(make en
 build: tensorflow ## build the programs into bin/
 	$(GO) build -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/...
 
+.PHONY: demo
+demo: build ## show the whole product on made X-rays; ONCE=1 ends by itself
+	@bin/spinelab demo $(if $(ONCE),--once)
+
+.PHONY: real
+real: build ## train on four fifths of real X-rays, send the rest through a box (XRAYS=DIR)
+	@bin/spinelab real --data $(XRAYS)
+
+# Packages are told apart by whether they are linked with TensorFlow: those that
+# are not run under the race detector.
+BINDING := github.com/wamuir/graft/tensorflow
+linked   = $(shell $(GO) list -f '{{$$p := .ImportPath}}{{range .Deps}}{{if eq . "$(BINDING)"}}{{$$p}}{{end}}{{end}}' ./...)
+unlinked = $(filter-out $(linked),$(shell $(GO) list ./...))
+
+.PHONY: test
+test: build ## install what the tests need, and run them all
+	@scripts/test-tools
+	$(GO) vet ./...
+	$(GO) test -race $(unlinked)
+	$(GO) test $(linked)
+
+.PHONY: bench
+bench: build ## measure against the rivals in the same run, and write docs/benchmarks.md
+	@scripts/bench/run
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: lint
+lint: tensorflow ## gofmt, go vet, staticcheck
+	@test -z "$$(gofmt -l $$(git ls-files '*.go') | tee /dev/stderr)"
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
 .PHONY: clean
 clean: ## remove what was built and the demo's state (downloads stay)
-	rm -rf bin demo .tensorflow
+	rm -rf bin demo real .tensorflow

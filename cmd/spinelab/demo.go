@@ -19,7 +19,7 @@ import (
 )
 
 func demoCommand() *cobra.Command {
-	var dir, bin string
+	var dir, bin, model string
 	var once bool
 	cmd := &cobra.Command{
 		Use:   "demo",
@@ -40,21 +40,23 @@ over MQTT.`,
 				}
 				bin = filepath.Dir(self)
 			}
-			return demo(cmd, dir, bin, once)
+			return demo(cmd, dir, bin, model, once)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&dir, "dir", "demo", "where phantoms, model and the trial's files go")
 	f.StringVar(&bin, "bin", "", "the folder with spinebox and spinehub (default: this program's)")
+	f.StringVar(&model, "model", "", "show this model folder instead of training one")
 	f.BoolVar(&once, "once", false, "end after the dozen files; fail unless each got what it should")
 	return cmd
 }
 
-func demo(cmd *cobra.Command, dir, bin string, once bool) (err error) {
+func demo(cmd *cobra.Command, dir, bin, model string, once bool) (err error) {
 	ctx, out := cmd.Context(), cmd.OutOrStdout()
-	model, err := demoModel(cmd, dir)
-	if err != nil {
-		return err
+	if model == "" {
+		if model, err = demoModel(cmd, dir); err != nil {
+			return err
+		}
 	}
 	t := &trial.Trial{Bin: bin, Dir: filepath.Join(dir, "trial"), Model: model, Kiosk: "127.0.0.1:8480"}
 	defer func() { err = errors.Join(err, t.Stop()) }()

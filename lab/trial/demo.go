@@ -12,6 +12,7 @@ import (
 
 	"spinebox/internal/spine"
 	"spinebox/lab/phantom"
+	"spinebox/runtime/xray"
 	"spinebox/sync/wire"
 )
 
@@ -36,7 +37,7 @@ type item struct {
 
 // phantoms are the files that must be classified.
 func phantoms() ([]item, error) {
-	spine := []struct {
+	kinds := []struct {
 		label  spine.Label
 		view   phantom.View
 		format phantom.Format
@@ -48,9 +49,10 @@ func phantoms() ([]item, error) {
 		{spine.Scoliosis, phantom.AP, phantom.DICOM, "DICOM MONOCHROME2"},
 		{spine.Spondylolisthesis, phantom.Lateral, phantom.DICOMMono1, "DICOM MONOCHROME1"},
 		{spine.Normal, phantom.Lateral, phantom.JPEG, "JPEG, lateral"},
+		{spine.Scoliosis, phantom.AP, phantom.PNG, "PNG"},
 	}
 	var items []item
-	for i, s := range spine {
+	for i, s := range kinds {
 		p, err := drawDemo(i, s.label, s.view)
 		if err != nil {
 			return nil, err
@@ -60,9 +62,11 @@ func phantoms() ([]item, error) {
 			return nil, err
 		}
 		it := item{name: fmt.Sprintf("phantom-%d%s", i+1, s.format.Extension()), what: s.what, content: out.Bytes(), label: s.label}
-		if s.format == phantom.DICOM || s.format == phantom.DICOMMono1 {
-			it.uid = p.Picture.Facts.SOPInstanceUID
+		read, err := xray.DecodeReader(bytes.NewReader(it.content), int64(len(it.content)), xray.DefaultLimits())
+		if err != nil {
+			return nil, err
 		}
+		it.uid = read.Facts.SOPInstanceUID
 		items = append(items, it)
 	}
 	return items, nil
@@ -176,7 +180,7 @@ const resultLimit = Patience + 40*time.Second
 // one drops a file and compares what comes with what should.
 func (t *Trial) one(ctx context.Context, out io.Writer, c *Count, it item, drop func(context.Context) error) error {
 	c.Files++
-	fmt.Fprintf(out, "%-20s %-34s ", it.name, it.what)
+	fmt.Fprintf(out, "%-22s %-33s ", it.name, it.what)
 	if drop == nil {
 		drop = func(context.Context) error { return t.Drop(it.name, it.content) }
 	}
@@ -239,7 +243,7 @@ func (t *Trial) duplicate(ctx context.Context, out io.Writer, c *Count, it item)
 		return err
 	}
 	name := "copy-of-" + it.name
-	fmt.Fprintf(out, "%-20s %-34s ", name, "the same bytes, another name")
+	fmt.Fprintf(out, "%-22s %-33s ", name, "the same bytes, another name")
 	if err := t.Drop(name, it.content); err != nil {
 		return err
 	}
