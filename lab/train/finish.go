@@ -52,14 +52,18 @@ func (r *Run) finish(ctx context.Context, g *graph, at *state) (*Result, error) 
 		return nil, err
 	}
 	result := &Result{Model: dir, Labels: r.labels, BestEpoch: at.Best, Seconds: at.Seconds, Temperature: calibrate(logits, truth)}
+	golden, err := writeGolden(dir)
+	if err != nil {
+		return nil, err
+	}
 	d := r.describe(result)
 	if err := d.Seal(dir); err != nil {
 		return nil, err
 	}
-	if err := r.heldOut(ctx, result); err != nil {
+	if err := r.answers(ctx, result, d, golden); err != nil {
 		return nil, err
 	}
-	// The figures are part of what the model says about itself.
+	// Figures and golden answers are part of what the model says about itself.
 	d.Figures = map[string]float64{"held_out_accuracy": result.Accuracy}
 	for k, recall := range result.Recall {
 		d.Figures["held_out_recall_"+string(r.labels[k])] = recall
@@ -89,13 +93,25 @@ func (r *Run) describe(result *Result) *description.Model {
 	}
 }
 
-// heldOut lets the model folder answer for the held-out part.
-func (r *Run) heldOut(ctx context.Context, result *Result) (err error) {
+// answers lets the model folder answer for the golden cases and the held-out
+// part.
+func (r *Run) answers(ctx context.Context, result *Result, d *description.Model, golden []string) (err error) {
 	m, err := infer.Open(result.Model, infer.Options{Threads: r.Cores})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
+	for _, name := range golden {
+		g, err := goldenCase(ctx, m, result.Model, name)
+		if err != nil {
+			return err
+		}
+		d.Golden = append(d.Golden, g)
+	}
+	return r.heldOut(ctx, m, result)
+}
+
+func (r *Run) heldOut(ctx context.Context, m *infer.Model, result *Result) error {
 	n := len(r.labels)
 	for range n {
 		result.Confusion = append(result.Confusion, make([]int, n))
