@@ -13,7 +13,7 @@ import (
 //
 //	338 real X-rays, the tinted ones among them    at most 0.05, all but two below 0.03
 //	made colour scenes                             at least 0.21
-//	the same with 60 % of their colour             at least 0.07
+//	the same with 60 % of their colour             at least 0.08
 //
 // The value leaves a factor of two on either side, and coloured writing its
 // room. What is so pale that it falls below is left to judgements by content.

@@ -145,8 +145,8 @@ func scenes() map[string]scene {
 func TestHuesOfColourScenes(t *testing.T) {
 	for name, s := range scenes() {
 		t.Run(name, func(t *testing.T) {
-			hues := huesAsJPEG(t, s, 600, 450, 1)
-			t.Logf("%.3f; with 60 %% of the colour %.3f", hues, huesAsJPEG(t, s, 600, 450, 0.6))
+			hues := huesAsJPEG(t, s, 400, 300, 1)
+			t.Logf("%.3f; with 60 %% of the colour %.3f", hues, huesAsJPEG(t, s, 400, 300, 0.6))
 			if hues < 2*MaxHues {
 				t.Errorf("hues %.3f comes near what passes for a tint", hues)
 			}

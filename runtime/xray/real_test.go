@@ -40,7 +40,10 @@ func TestRealXrays(t *testing.T) {
 	column := func(name string) int { return slices.Index(rows[0], name) }
 	var hues []float64
 	var spent time.Duration
-	for _, row := range rows[1:] {
+	for i, row := range rows[1:] {
+		if raceDetector && i%10 != 0 {
+			continue
+		}
 		name := row[column("file")]
 		path := filepath.Join(dir, name)
 		begin := time.Now()
