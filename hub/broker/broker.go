@@ -11,12 +11,11 @@ import (
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/hooks/auth"
-	"github.com/mochi-mqtt/server/v2/listeners"
 )
 
 // Broker is a broker that listens.
 type Broker struct {
-	listener net.Listener
+	listener *listener
 	server   *mqtt.Server
 	log      *slog.Logger
 }
@@ -24,23 +23,24 @@ type Broker struct {
 // Open takes the address, host:port; port 0 is any free one. Clients may
 // connect from now on, and are served once Run runs.
 func Open(address string, log *slog.Logger) (*Broker, error) {
-	listener, err := net.Listen("tcp", address)
+	tcp, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("open embedded broker: %w", err)
 	}
+	listener := &listener{Listener: tcp, connections: map[net.Conn]bool{}}
 	// Its own words are about sockets; what matters here is said by intake.
 	server := mqtt.New(&mqtt.Options{Logger: slog.New(slog.DiscardHandler)})
 	if err := server.AddHook(new(auth.AllowHook), nil); err != nil {
 		return nil, fmt.Errorf("open embedded broker: %w", err)
 	}
-	if err := server.AddListener(listeners.NewNet("mqtt", listener)); err != nil {
+	if err := server.AddListener(listener); err != nil {
 		return nil, fmt.Errorf("open embedded broker: %w", err)
 	}
 	return &Broker{listener, server, log}, nil
 }
 
 // Address returns where the broker listens, host:port.
-func (b *Broker) Address() string { return b.listener.Addr().String() }
+func (b *Broker) Address() string { return b.listener.Address() }
 
 // Run serves until ctx is done, and then drops every client.
 func (b *Broker) Run(ctx context.Context) error {

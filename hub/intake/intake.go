@@ -118,11 +118,11 @@ func (in *Intake) Run(ctx context.Context) error {
 	last := ""
 	for {
 		err := in.session(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
 		if in.o.Fatal(err) {
 			return fmt.Errorf("take in results: %w", err)
+		}
+		if ctx.Err() != nil {
+			return nil
 		}
 		if err.Error() != last { // a broker that stays away says so once
 			last = err.Error()
