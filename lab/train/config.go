@@ -49,7 +49,7 @@ func Default() Config {
 	return Config{
 		Network: nets.ResNet50, Method: "random",
 		Input:  input.Spec{Height: 320, Width: 128, Resize: input.Letterbox, Grey: input.Percentile},
-		Epochs: 40, Batch: 16, Rate: 1e-3, WeightDecay: 0.02, LabelSmoothing: 0.05, Dropout: 0.2, Seed: 1,
+		Epochs: 40, Batch: 8, Rate: 1e-3, WeightDecay: 0.02, LabelSmoothing: 0.05, Dropout: 0.2, Seed: 1,
 		Augment: Augment{Flip: true, Rotate: 6, Scale: 0.1, Stretch: 0.08, Shift: 0.05, Contrast: 0.2, Light: 0.1, Gamma: 0.2, Erase: 0.25},
 	}
 }
