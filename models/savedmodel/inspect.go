@@ -27,8 +27,8 @@ type Info struct {
 	Operations map[string]int       `json:"operations"`                   // how often each type stands in the graph
 	Unknown    []string             `json:"unknown_operations,omitempty"` // types that this library does not have
 	Parameters int64                `json:"parameters"`                   // values in all variables
-	Variables  []Variable           `json:"variables"`
-	Bytes      int64                `json:"bytes"` // of all files
+	Variables  []Variable           `json:"variables"`                    // that the signatures depend on, by name
+	Bytes      int64                `json:"bytes"`                        // of all files
 }
 
 // Signature lists what goes in and out.
@@ -42,6 +42,13 @@ type Tensor struct {
 	Name  string  `json:"name"`  // in the graph, e.g. "image/Placeholder:0"
 	Type  string  `json:"type"`  // e.g. "float32"
 	Shape []int64 `json:"shape"` // -1 is free; nil is an unknown rank
+}
+
+func (t Tensor) String() string {
+	if t.Shape == nil {
+		return t.Type + " of unknown rank"
+	}
+	return fmt.Sprintf("%s %v", t.Type, t.Shape)
 }
 
 // Variable is one variable of the graph.
@@ -79,7 +86,7 @@ func inspect(dir string) (*Info, error) {
 		Operations: map[string]int{},
 	}
 	for name, def := range meta.GetSignatureDef() {
-		if name == "__saved_model_init_op" { // Keras' own, not a signature
+		if name == initOp {
 			continue
 		}
 		info.Signatures[name] = Signature{tensors(def.GetInputs()), tensors(def.GetOutputs())}
@@ -95,7 +102,10 @@ func inspect(dir string) (*Info, error) {
 		}
 	}
 	slices.Sort(info.Unknown)
-	slices.SortFunc(info.Variables, func(a, b Variable) int { return strings.Compare(a.Name, b.Name) })
+	info.Variables = variables(meta)
+	for _, v := range info.Variables {
+		info.Parameters += v.size()
+	}
 	info.Bytes, err = size(dir)
 	return info, err
 }
@@ -129,33 +139,64 @@ func readMeta(dir string) (*pb.MetaGraphDef, error) {
 }
 
 func (info *Info) count(graph *graph_go_proto.GraphDef) {
-	nodes := slices.Clone(graph.GetNode())
-	for _, f := range graph.GetLibrary().GetFunction() {
-		nodes = append(nodes, f.GetNodeDef()...)
-	}
-	for _, node := range nodes {
+	for _, node := range graph.GetNode() {
 		info.Operations[node.GetOp()]++
-		if node.GetOp() == "VarHandleOp" {
-			info.addVariable(node)
+	}
+	for _, f := range graph.GetLibrary().GetFunction() {
+		for _, node := range f.GetNodeDef() {
+			info.Operations[node.GetOp()]++
 		}
 	}
 }
 
-func (info *Info) addVariable(node *node_def_go_proto.NodeDef) {
-	name := string(node.GetAttr()["shared_name"].GetS())
-	if name == "" {
-		name = node.GetName()
+// initOp stands among the signatures of what Keras exports, and is none.
+const initOp = "__saved_model_init_op"
+
+// variables goes back from the signatures' outputs to the variables that they
+// depend on. Counting all in the graph would count too many: one exported by
+// Keras has each of them three times.
+func variables(meta *pb.MetaGraphDef) []Variable {
+	nodes := map[string]*node_def_go_proto.NodeDef{}
+	for _, node := range meta.GetGraphDef().GetNode() {
+		nodes[node.GetName()] = node
 	}
-	v := Variable{name, typeName(tf.DataType(node.GetAttr()["dtype"].GetType())), dims(node.GetAttr()["shape"].GetShape())}
-	if strings.HasSuffix(v.Type, "string") || v.Shape == nil {
-		return
+	var ahead []string
+	for name, def := range meta.GetSignatureDef() {
+		for _, out := range def.GetOutputs() {
+			if name != initOp {
+				ahead = append(ahead, out.GetName())
+			}
+		}
+	}
+	var found []Variable
+	for len(ahead) > 0 {
+		name, _, _ := strings.Cut(strings.TrimPrefix(ahead[len(ahead)-1], "^"), ":")
+		ahead = ahead[:len(ahead)-1]
+		node := nodes[name]
+		delete(nodes, name) // once is enough
+		if node.GetOp() == "VarHandleOp" {
+			attributes := node.GetAttr()
+			v := Variable{string(attributes["shared_name"].GetS()), typeName(tf.DataType(attributes["dtype"].GetType())), dims(attributes["shape"].GetShape())}
+			if v.Name == "" {
+				v.Name = name
+			}
+			found = append(found, v)
+		}
+		ahead = append(ahead, node.GetInput()...)
+	}
+	slices.SortFunc(found, func(a, b Variable) int { return strings.Compare(a.Name, b.Name) })
+	return found
+}
+
+func (v Variable) size() int64 {
+	if v.Shape == nil {
+		return 0 // nobody knows
 	}
 	n := int64(1)
 	for _, d := range v.Shape {
-		n *= d
+		n *= max(d, 0)
 	}
-	info.Parameters += n
-	info.Variables = append(info.Variables, v)
+	return n
 }
 
 func isFunction(graph *graph_go_proto.GraphDef, name string) bool {

@@ -114,6 +114,9 @@ func (e Export) build(s *op.Scope) *served {
 		m.sign(signature, in, map[string]tf.Output{
 			ClassIndex: used, Activations: activations, Gradients: gradients[0], Features: net.Features,
 		})
+		// TensorFlow does not infer it, and a reader wants it fixed.
+		out := m.signatures[signature].Outputs
+		out[Gradients].TensorShape = out[Activations].TensorShape
 	}
 	explain(Explain, e.Architecture.ExplainLayer())
 	if e.Architecture == nets.VGG16 {

@@ -32,10 +32,11 @@ var ErrClosed = errors.New("the model is closed")
 // Model is a loaded model. It is safe for concurrent use.
 type Model struct {
 	description *description.Model
+	serving     description.Serving
 	session     *tf.Session
 	image       tf.Output
 	class       tf.Output
-	fetches     []tf.Output // logits, then activations and gradients when explained
+	fetches     []tf.Output // logits or probabilities, then activations and gradients when explained
 	top         *tf.Tensor  // class_index -1
 
 	workspaces sync.Pool
@@ -71,14 +72,18 @@ func open(dir string, d *description.Model, o Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	serving := description.Serving{Input: savedmodel.Image, Output: savedmodel.Logits, Kind: description.Logits}
+	if d.Serving != nil {
+		serving = *d.Serving
+	}
 	saved, err := savedmodel.Load(dir, savedmodel.Want{
-		Height: int64(d.Input.Height), Width: int64(d.Input.Width),
-		Classes: int64(len(d.Labels)), Explain: d.ExplainSignature,
+		Height: int64(d.Input.Height), Width: int64(d.Input.Width), Classes: int64(len(d.Labels)),
+		Input: serving.Input, Output: serving.Output, Explain: d.ExplainSignature,
 	}, options)
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{description: d, session: saved.Session}
+	m := &Model{description: d, serving: serving, session: saved.Session}
 	m.workspaces.New = func() any {
 		n := d.Input.Width * d.Input.Height
 		return &workspace{plane: make([]float32, n), rgb: make([]float32, 3*n)}
@@ -105,8 +110,8 @@ func (m *Model) bind(saved *tf.SavedModel) error {
 		}
 		return o
 	}
-	m.fetches = []tf.Output{find(savedmodel.Output, savedmodel.Serving, savedmodel.Logits)}
-	m.image = find(savedmodel.Input, savedmodel.Serving, savedmodel.Image)
+	m.fetches = []tf.Output{find(savedmodel.Output, savedmodel.Serving, m.serving.Output)}
+	m.image = find(savedmodel.Input, savedmodel.Serving, m.serving.Input)
 	if e := m.description.ExplainSignature; e != "" {
 		if other := find(savedmodel.Input, e, savedmodel.Image); !same(other, m.image) {
 			wrong = append(wrong, fmt.Errorf("signatures %s and %s have different inputs: one run cannot serve both", savedmodel.Serving, e))
@@ -178,6 +183,11 @@ func (m *Model) run(w *workspace) (shape []int64, err error) {
 		return nil, fmt.Errorf("run the network: %w", err)
 	}
 	w.logits = nets.Floats(out[0], w.logits)
+	if m.serving.Kind == description.Probabilities {
+		for i, p := range w.logits { // logits but for a constant, which the softmax drops
+			w.logits[i] = float32(math.Log(float64(p)))
+		}
+	}
 	if d.Explained() {
 		w.activations, w.gradients = nets.Floats(out[1], w.activations), nets.Floats(out[2], w.gradients)
 		shape = out[1].Shape()

@@ -11,14 +11,18 @@ writes, each a SavedModel of `model.export`, tag "serve":
     DIR/plain    input and output have Keras' own names, as most exports do;
                  softmax only
 
-Both take float32 [N,32,24,3] and know three classes; batch normalisation is
+Both take float32 [N,40,32,3] and know three classes; batch normalisation is
 not folded. What they answer stands in
 
-    DIR/expected.json    {"keras": …, "tensorflow": …, "shape": [2,32,24,3],
-                          "parameters": …, "logits": [[…]], "probabilities": [[…]]}
+    DIR/expected.json    {"keras": …, "tensorflow": …, "shape": [2,40,32,3],
+                          "parameters": …,
+                          "answers": {"none": {"logits": [[…]], "probabilities": [[…]]},
+                                      "caffe": …, "torch": …, "unit": …}}
 
-The two pictures they answer to: value i of the row-major flat array is i² mod
-251. They go in as they are, not preprocessed.
+The two pictures they answer to are grey: all three channels of pixel i of the
+row-major [2,40,32] are i² mod 251. They go in preprocessed by the rule that
+each answer is named after, "none" being none: "caffe" and "torch" as Keras'
+imagenet_utils does it, "unit" divides by 255.
 """
 
 import json
@@ -32,7 +36,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-SHAPE = (2, 32, 24, 3)
+SHAPE = (2, 40, 32, 3)
 
 
 def build():
@@ -58,15 +62,23 @@ def main():
         sys.exit("usage: keras_export.py DIR")
     out = sys.argv[1]
     named, plain = build()
-    picture = (np.arange(np.prod(SHAPE)) ** 2 % 251).astype(np.float32).reshape(SHAPE)
-    answers = named(picture, training=False)
+    grey = (np.arange(np.prod(SHAPE[:3])) ** 2 % 251).astype(np.float32).reshape(SHAPE[:3])
+    picture = np.repeat(grey[..., None], 3, axis=-1)
+    keras_rule = keras.applications.imagenet_utils.preprocess_input
+    inputs = dict(
+        none=picture,
+        caffe=keras_rule(picture.copy(), data_format="channels_last", mode="caffe"),
+        torch=keras_rule(picture.copy(), data_format="channels_last", mode="torch"),
+        unit=picture / 255)
+    answers = {
+        rule: {key: np.asarray(value).tolist() for key, value in named(x, training=False).items()}
+        for rule, x in inputs.items()}
     for name, model in (("named", named), ("plain", plain)):
         model.export(os.path.join(out, name), verbose=False)
     with open(os.path.join(out, "expected.json"), "w") as f:
         json.dump(dict(
             keras=keras.__version__, tensorflow=tf.__version__, shape=SHAPE,
-            parameters=named.count_params(),
-            **{key: np.asarray(value).tolist() for key, value in answers.items()}), f, indent=1)
+            parameters=named.count_params(), answers=answers), f, indent=1)
 
 
 if __name__ == "__main__":

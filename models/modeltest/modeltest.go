@@ -1,0 +1,92 @@
+// Package modeltest makes what other packages' tests need of models: a folder
+// with a model so small that it loads in a moment, and the way to the Python
+// that has Keras. It is for tests only.
+package modeltest
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"spinebox/internal/spine"
+	"spinebox/models/description"
+	"spinebox/models/input"
+	"spinebox/models/nets"
+	"spinebox/models/savedmodel"
+)
+
+// Height and Width are the input's of Tiny, in pixels. Its heatmap has 3×2 cells.
+const Height, Width = 96, 64
+
+// Tiny returns a folder of the test with a model that Write wrote.
+func Tiny(t testing.TB) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	if err := Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// Write writes a model folder into dir: nets.Tiny, untrained, and its
+// description.
+func Write(dir string) error {
+	err := savedmodel.Write(dir, savedmodel.Export{
+		Architecture: nets.Tiny, Height: Height, Width: Width, Classes: 3,
+		Weights: nets.Initial(nets.Tiny.Specs(3, false), 3),
+	})
+	if err != nil {
+		return err
+	}
+	return Description().Seal(dir)
+}
+
+// Description returns what describes the model, unsealed.
+func Description() *description.Model {
+	return &description.Model{
+		Name: "tiny", Version: "0.1", Architecture: string(nets.Tiny), Method: "random", Labels: spine.Labels(),
+		Input:         input.Spec{Width: Width, Height: Height, Resize: input.Letterbox, Grey: input.Percentile},
+		Preprocessing: "none", ExplainSignature: savedmodel.Explain, ExplainLayer: nets.Tiny.ExplainLayer(),
+		Temperature: 1, Phantom: true,
+	}
+}
+
+// KerasPython returns the Python interpreter that has Keras: the one that
+// SPINEBOX_PYTHON_KERAS names, or that of scripts/python-env. Without one the
+// test is skipped, and fails in CI.
+func KerasPython(t testing.TB) string {
+	t.Helper()
+	python := os.Getenv("SPINEBOX_PYTHON_KERAS")
+	if python == "" {
+		python = filepath.Join(Cache(t), "python-keras", "bin", "python")
+	}
+	Needs(t, python, "Keras (scripts/python-env keras scripts/requirements-keras.txt)")
+	return python
+}
+
+// Cache returns the folder where the project's downloads lie.
+func Cache(t testing.TB) string {
+	t.Helper()
+	cache := os.Getenv("XDG_CACHE_HOME")
+	if cache == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cache = filepath.Join(home, ".cache")
+	}
+	return filepath.Join(cache, "spinebox")
+}
+
+// Needs skips the test for want of a file, saying what is missing, and fails it
+// in CI, where everything has to be there.
+func Needs(t testing.TB, file, what string) {
+	t.Helper()
+	if _, err := os.Stat(file); err == nil {
+		return
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("%s is missing", what)
+	}
+	t.Skipf("%s is missing", what)
+}
