@@ -189,15 +189,17 @@ func (c *config) printed() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("print the configuration: %w", err)
 	}
-	// The library drops the empty lines that set sections apart.
+	// The library drops the empty lines that set sections and keys apart.
 	var out strings.Builder
-	comment := true
+	comment, opened := true, false
 	for line := range strings.Lines(string(plain)) {
 		was := comment
 		comment = strings.HasPrefix(strings.TrimSpace(line), "#")
-		if comment && !was {
+		section := line[0] != ' ' && line[0] != '#' && strings.HasSuffix(line, ":\n")
+		if !was && !opened && (comment || section) {
 			out.WriteByte('\n')
 		}
+		opened = strings.HasSuffix(line, ":\n")
 		out.WriteString(line)
 	}
 	return []byte(out.String()), nil
