@@ -2,11 +2,12 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
-	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -30,25 +31,39 @@ func connect(t *testing.T, address, name string) net.Conn {
 	return c
 }
 
-// A broker that closes while its clients leave must not lock up.
-func TestCloseWhileClientsLeave(t *testing.T) {
-	for range 20 {
-		b, err := Open("127.0.0.1:0", slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(context.Background())
-		done := make(chan error, 1)
-		go func() { done <- b.Run(ctx) }()
-		var leaving sync.WaitGroup
-		for n := range 8 {
-			c := connect(t, b.Address(), fmt.Sprint("client-", n))
-			leaving.Go(func() { <-ctx.Done(); c.Close() })
-		}
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-		leaving.Wait()
+func TestStopEndsEveryConnection(t *testing.T) {
+	b, err := Open("127.0.0.1:0", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
 	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- b.Run(ctx) }()
+	var clients []net.Conn
+	for n := range 8 {
+		clients = append(clients, connect(t, b.Address(), fmt.Sprint("client-", n)))
+	}
+	clients[0].Close() // one leaves meanwhile
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	for n, c := range clients[1:] {
+		if _, err := io.Copy(io.Discard, c); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("client %d: %v", n+1, err)
+		}
+	}
+	if c, err := net.Dial("tcp", b.Address()); err == nil {
+		c.Close()
+		t.Error("it still takes connections")
+	}
+}
+
+// What locks up is the function that the server passes: it must not be called.
+func TestListenerClosesWithoutTheServer(t *testing.T) {
+	b, err := Open("127.0.0.1:0", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.listener.Close(func(string) { t.Error("the server was asked for its clients") })
 }
