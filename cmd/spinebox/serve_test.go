@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -202,4 +203,40 @@ func TestARemountReachesTheService(t *testing.T) {
 		r.until(box, "the share is offline", func(s spine.Status) bool { return !s.Shares["scanner"].Online })
 	}
 	r.must(box.end())
+}
+
+// systemd hears when the box is ready, that it makes progress, and its end.
+func TestSystemdHearsHowTheServiceFares(t *testing.T) {
+	r := newRig(t, "")
+	socket := r.path("notify")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
+	r.must(err)
+	defer conn.Close()
+	t.Setenv("NOTIFY_SOCKET", socket)
+	t.Setenv("WATCHDOG_USEC", "800000") // fed every 100 ms
+	box := r.serve()
+	r.must(conn.SetReadDeadline(time.Now().Add(time.Minute)))
+	hear := func(want string) {
+		t.Helper()
+		buffer := make([]byte, 4096)
+		for {
+			n, err := conn.Read(buffer)
+			if err != nil {
+				t.Fatalf("systemd never heard %s: %v\n%s", want, err, box.log)
+			}
+			if string(buffer[:n]) == want {
+				return
+			}
+		}
+	}
+	hear("READY=1")
+	hear("WATCHDOG=1")
+	hear("WATCHDOG=1")
+	r.must(os.Rename(r.path("scanner"), r.path("away"))) // an offline share is no reason to restart
+	r.until(box, "the share is offline", func(s spine.Status) bool { return !s.Shares["scanner"].Online })
+	hear("WATCHDOG=1")
+	hear("WATCHDOG=1")
+	r.must(box.Process.Signal(syscall.SIGTERM))
+	hear("STOPPING=1")
+	r.must(box.wait())
 }
