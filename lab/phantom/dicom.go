@@ -63,7 +63,8 @@ func encodeElements(all []element) []byte {
 }
 
 // uid makes a unique identifier under 2.25 (PS3.5 annex B.2), the same for the
-// same phantom and role.
+// same phantom and role. An instance's role names its pixels, since one
+// identifier for two pictures is what the box reports as a conflict.
 func (p *Phantom) uid(role string) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "spinebox phantom uid %d %d %s", p.Truth.Seed, p.Truth.Index, role))
 	id := sum[:16]
@@ -78,7 +79,8 @@ func (p *Phantom) encodeDICOM(w io.Writer, inverted bool) error {
 	if p.computed {
 		class = computedRadiograph
 	}
-	instance := p.uid("instance")
+	pixels := p.stored(p.bits, inverted)
+	instance := p.uid(fmt.Sprintf("instance %x", sha256.Sum256(pixels)))
 	meta := encodeElements([]element{
 		{2, 0x0001, "OB", []byte{0, 1}},
 		text(2, 0x0002, "UI", class),
@@ -91,12 +93,12 @@ func (p *Phantom) encodeDICOM(w io.Writer, inverted bool) error {
 	head.Write(make([]byte, 128))
 	head.WriteString("DICM")
 	head.Write(element{2, 0, "UL", binary.LittleEndian.AppendUint32(nil, uint32(len(meta)))}.appendTo(nil))
-	return writeAll(w, head.Bytes(), meta, encodeElements(p.dataset(class, instance, inverted)))
+	return writeAll(w, head.Bytes(), meta, encodeElements(p.dataset(class, instance, pixels, inverted)))
 }
 
 // dataset lists the attributes in ascending order of their tags, as the
 // standard wants them.
-func (p *Phantom) dataset(class, instance string, inverted bool) []element {
+func (p *Phantom) dataset(class, instance string, pixels []byte, inverted bool) []element {
 	modality, photometric, lut := "DX", "MONOCHROME2", "IDENTITY"
 	if p.computed {
 		modality = "CR"
@@ -156,6 +158,6 @@ func (p *Phantom) dataset(class, instance string, inverted bool) []element {
 		text(0x0028, 0x1053, "DS", "1"),
 		text(0x0028, 0x1054, "LO", "US"),
 		text(0x2050, 0x0020, "CS", lut),
-		{0x7fe0, 0x0010, "OW", p.stored(p.bits, inverted)},
+		{0x7fe0, 0x0010, "OW", pixels},
 	}
 }

@@ -33,6 +33,7 @@ func (s *scene) technique(c stream, view View) technique {
 		// A side view has fewer edges. More noise makes its files as large as
 		// the others', so that their size does not give the view away.
 		t.noise *= 1.35
+		t.equalise += 0.1 // its soft tissue goes from nothing to all of the pelvis
 	}
 	return t
 }

@@ -47,9 +47,9 @@ func frontalCamera(c stream, spine column, b build, w, h int) camera {
 // picture's shape allows it, as in the close-ups of the data set.
 func lateralCamera(c stream, spine column, w, h int) camera {
 	tilt := radians(c.bell(2))
-	tall := c.between(225, 270)
-	need := c.between(100, 116)
-	below := c.between(48, 70)
+	tall := c.between(212, 255)
+	need := c.between(92, 104)
+	below := c.between(44, 62)
 	offset := c.between(-1, 1)
 	mirrored := c.chance(0.25)
 	if least := need * float64(h) / float64(w); least > tall {

@@ -70,7 +70,7 @@ func (s *scene) lateralPelvis() {
 		at := func(x, dy float64) point { return point{x*z + shift.X, y + dy*z + shift.Y} }
 		wing := closed([]point{at(-74, 52), at(-58, 14), at(-22, -2), at(22, 4), at(54, 30), at(66, 62),
 			at(44, 92), at(20, 118), at(-16, 134), at(-48, 124), at(-70, 92)}, 5)
-		s.fill(s.bone, wing, tissue{depth: 1.6 * d, flat: 0.8, round: 8, rim: 2.3 * d})
+		s.fill(s.bone, wing, tissue{depth: 1.2 * d, flat: 0.8, round: 8, rim: 2.1 * d})
 		s.fill(s.bone, ellipse(at(-34, 142), 24*z, 24*z, 0), tissue{depth: 5 * d, flat: 0.4, round: 10, rim: 2 * d})
 	}
 }
@@ -80,8 +80,8 @@ func (s *scene) lateralPelvis() {
 func (s *scene) sacrum() {
 	d := s.build.bone
 	v := *s.column.find(s1)
-	s.fill(s.bone, v.body(0.05, 0.04), tissue{depth: 12 * d, flat: 0.8, round: 4, rim: 5.5 * d})
-	s.fill(s.bone, band(v.endplate(0.97, 0.04), 2, 2), tissue{depth: 13 * d, flat: 1})
+	s.fill(s.bone, v.body(0.05, 0.04), tissue{depth: 14 * d, flat: 0.85, round: 4, rim: 6.5 * d})
+	s.fill(s.bone, band(v.endplate(0.97, 0.04), 2.2, 2.2), tissue{depth: 15 * d, flat: 1})
 	crest := []point{v.at(1.9, 0.2)}
 	for n := range 4 {
 		v = below(v, 0.84-0.03*float64(n), radians(13+3*float64(n)))

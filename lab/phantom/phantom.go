@@ -209,7 +209,7 @@ func pattern(c stream) ([]bend, int) {
 // lateralSpine builds the column of a lateral view.
 func (s Spec) lateralSpine(b build) (column, ailment) {
 	chance := newStream(s.Seed, s.Index, "curve")
-	slope, top := chance.between(30, 43), chance.between(5, 14)
+	slope, top := chance.between(31, 41), chance.between(5, 14)
 	fraction := chance.between(s.Slip.Min, s.Slip.Max) / 100
 	want := slip{level: l5, lysis: chance.chance(0.65)}
 	if chance.chance(0.45) {

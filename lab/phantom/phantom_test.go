@@ -39,7 +39,7 @@ func drawn(t testing.TB, s Spec) *Phantom {
 }
 
 func TestSameSpecSameBytes(t *testing.T) {
-	for _, s := range specs(2, nil) {
+	for _, s := range specs(1, nil) {
 		var files [2]bytes.Buffer
 		for k, procs := range []int{1, runtime.NumCPU() + 1} {
 			before := runtime.GOMAXPROCS(procs)
@@ -65,7 +65,7 @@ func TestSameSpecSameBytes(t *testing.T) {
 
 func TestEveryShapeHoldsItsSpine(t *testing.T) {
 	for _, size := range [][2]int{{70, 96}, {300, 250}, {90, 320}, {64, 400}} {
-		for _, s := range specs(6, func(s *Spec) { s.Width, s.Height = size[0], size[1] }) {
+		for _, s := range specs(3, func(s *Spec) { s.Width, s.Height = size[0], size[1] }) {
 			p := drawn(t, s)
 			if len(p.Picture.Pix) != s.Width*s.Height {
 				t.Fatalf("%d pixels for %dx%d", len(p.Picture.Pix), s.Height, s.Width)
@@ -109,7 +109,7 @@ func inside(t *testing.T, p *Phantom) {
 // a mask beside the bones would make every relevance figure a lie.
 func TestMasksLieOnTheBones(t *testing.T) {
 	var all, brighter int
-	for _, s := range specs(8, func(s *Spec) { s.Width, s.Height = 200, 520 }) {
+	for _, s := range specs(5, func(s *Spec) { s.Width, s.Height = 160, 410 }) {
 		p := drawn(t, s)
 		if (p.Abnormal == nil) != (s.Label == spine.Normal) {
 			t.Fatalf("%s: abnormal mask %v", s.Label, p.Abnormal != nil)

@@ -66,7 +66,7 @@ func TestSizeKnowsNoClass(t *testing.T) {
 
 func TestMarkerShortcut(t *testing.T) {
 	places := map[spine.Label]map[[2]bool]int{}
-	for _, s := range specs(5, nil) {
+	for _, s := range specs(3, nil) {
 		plain := drawn(t, s)
 		s.Shortcut, s.Strength = MarkerShortcut, 1
 		cheat := drawn(t, s)
