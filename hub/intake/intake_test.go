@@ -105,9 +105,10 @@ func setup(t *testing.T, kept Store, change func(*Options)) (*Intake, *client, f
 	url := "tcp://" + b.Address()
 	c := connect(t, url)
 	listening := make(chan struct{})
+	heard := sync.OnceFunc(func() { close(listening) }) // it may come twice: as retained, and as it is published
 	o := Options{Broker: url, Store: kept, Backoff: 10 * time.Millisecond, OnStatus: func(s wire.Status) {
 		if s.Device == "probe" {
-			close(listening)
+			heard()
 		}
 	}}
 	if change != nil {
