@@ -11,6 +11,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,10 +24,25 @@ import (
 
 // Item is one labelled X-ray.
 type Item struct {
-	Path   string // on this machine; it may name a person, so it stays here
+	Path   string // on this machine; it may name a person, so no message repeats it
 	Label  spine.Label
 	SHA256 string // of the file, hex
 	Group  string // items of one group belong to one patient and stay in one fold
+}
+
+// String names the item without its file's name.
+func (i Item) String() string {
+	return fmt.Sprintf("picture %s in %s", i.SHA256, i.folder())
+}
+
+func (i Item) folder() string { return filepath.Base(filepath.Dir(i.Path)) }
+
+// unnamed returns the error without the file name that the system puts in.
+func unnamed(err error) error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err
+	}
+	return err
 }
 
 // Set is a whole data set, sorted by SHA-256 so that file names change nothing.
@@ -80,13 +96,16 @@ func read(dir string) (*Set, error) {
 	if len(set.Items) == 0 {
 		return nil, errors.New("no folder NormalFinal, ScolFinal or SpondFinal with pictures (Normal, Scol and Spond do too)")
 	}
+	if len(groups) > 0 && !slices.ContainsFunc(set.Items, func(i Item) bool { return i.Group != "" }) {
+		return nil, errors.New("manifest.csv groups pictures, but none of them is here: its column file needs FOLDER/NAME")
+	}
 	if err := set.hash(); err != nil {
 		return nil, err
 	}
 	return set, set.settle()
 }
 
-func (s *Set) add(dir, folder string, label spine.Label, groups map[string]string) error {
+func (s *Set) add(dir, folder string, label spine.Label, groups map[grouped]string) error {
 	files, err := os.ReadDir(filepath.Join(dir, folder))
 	if err != nil {
 		return err
@@ -96,15 +115,22 @@ func (s *Set) add(dir, folder string, label spine.Label, groups map[string]strin
 		case ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".dcm":
 			s.Items = append(s.Items, Item{
 				Path: filepath.Join(dir, folder, file.Name()), Label: label,
-				Group: groups[folder+"/"+file.Name()],
+				Group: groups[grouped{label, file.Name()}],
 			})
 		}
 	}
 	return nil
 }
 
+// grouped is a file in a manifest: by its class, for copies of the archive name
+// their folders differently.
+type grouped struct {
+	label spine.Label
+	name  string
+}
+
 // readGroups returns the group of each file that a manifest puts in one.
-func readGroups(name string) (map[string]string, error) {
+func readGroups(name string) (map[grouped]string, error) {
 	f, err := os.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -124,10 +150,12 @@ func readGroups(name string) (map[string]string, error) {
 	if file < 0 || group < 0 {
 		return nil, nil
 	}
-	groups := map[string]string{}
+	groups := map[grouped]string{}
 	for _, row := range rows[1:] {
 		if row[group] != "" {
-			groups[row[file]] = "manifest " + row[group]
+			folder, name := path.Split(row[file])
+			label, _ := folderLabel(path.Clean(folder))
+			groups[grouped{label, name}] = "manifest " + row[group]
 		}
 	}
 	return groups, nil
@@ -138,20 +166,27 @@ func (s *Set) hash() error {
 	all.SetLimit(4)
 	for i := range s.Items {
 		all.Go(func() error {
-			f, err := os.Open(s.Items[i].Path)
-			if err != nil {
-				return err
+			var err error
+			if s.Items[i].SHA256, err = hash(s.Items[i].Path); err != nil {
+				return fmt.Errorf("a picture in %s: %w", s.Items[i].folder(), unnamed(err))
 			}
-			defer f.Close()
-			h := sha256.New()
-			if _, err := io.Copy(h, f); err != nil {
-				return err
-			}
-			s.Items[i].SHA256 = hex.EncodeToString(h.Sum(nil))
 			return nil
 		})
 	}
 	return all.Wait()
+}
+
+func hash(name string) (string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // settle sorts the items, and makes a group of each that has none. Without
@@ -165,18 +200,29 @@ func (s *Set) settle() error {
 	})
 	for i := range s.Items {
 		item := &s.Items[i]
-		if i > 0 && s.Items[i-1].SHA256 == item.SHA256 {
-			before := s.Items[i-1]
-			if before.Label != item.Label {
-				return fmt.Errorf("%s and %s have the same bytes but different labels", before.Path, item.Path)
-			}
-			item.Group = before.Group
-		}
 		if item.Group == "" {
 			item.Group = item.SHA256
 		}
+		if i == 0 || s.Items[i-1].SHA256 != item.SHA256 {
+			continue
+		}
+		before := s.Items[i-1]
+		if before.Label != item.Label {
+			return fmt.Errorf("%v lies in %s too, under another label", before, item.folder())
+		}
+		s.merge(before.Group, item.Group)
 	}
 	return nil
+}
+
+// merge makes one group of two: who sent the same picture twice is one patient,
+// under whichever names the manifest knows the two files.
+func (s *Set) merge(group, other string) {
+	for i := range s.Items {
+		if s.Items[i].Group == other {
+			s.Items[i].Group = group
+		}
+	}
 }
 
 // Count returns how many items each label has.
@@ -209,7 +255,7 @@ func Decode[T any](s *Set, cores int, decode func(Item) (T, error), done func())
 		all.Go(func() error {
 			v, err := decode(item)
 			if err != nil {
-				return fmt.Errorf("%s: %w", item.Path, err)
+				return fmt.Errorf("%v: %w", item, unnamed(err))
 			}
 			mu.Lock()
 			defer mu.Unlock()

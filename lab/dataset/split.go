@@ -68,14 +68,17 @@ const (
 	HeldOut    Part = "held-out"   // nothing is chosen on it
 )
 
-// Split holds out one of five folds, and inside the rest one of eight folds
+// Folds is how many folds a data set is split into, as in the paper.
+const Folds = 5
+
+// Split holds out one of the folds, and inside the rest one of eight folds
 // for validation.
 func (s *Set) Split(fold int, seed uint64) ([]Part, error) {
-	const outer, inner = 5, 8
-	if fold < 0 || fold >= outer {
-		return nil, fmt.Errorf("fold %d is not one of 0 to %d", fold, outer-1)
+	const inner = 8
+	if fold < 0 || fold >= Folds {
+		return nil, fmt.Errorf("fold %d is not one of 0 to %d", fold, Folds-1)
 	}
-	folds, err := s.Folds(outer, seed)
+	folds, err := s.Folds(Folds, seed)
 	if err != nil {
 		return nil, err
 	}

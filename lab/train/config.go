@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 
+	"spinebox/lab/dataset"
 	"spinebox/models/input"
 	"spinebox/models/nets"
 )
@@ -66,6 +67,9 @@ func (c Config) Validate() error {
 	}
 	if err := c.Input.Validate(); err != nil {
 		wrong = append(wrong, err)
+	}
+	if c.Fold < 0 || c.Fold >= dataset.Folds {
+		say("fold %d is not one of 0 to %d", c.Fold, dataset.Folds-1)
 	}
 	if c.Epochs < 1 || c.Batch < 2 {
 		say("at least one epoch and a batch of two are needed")

@@ -72,11 +72,15 @@ func (r *Run) finish(ctx context.Context, g *graph, at *state) (*Result, error) 
 		return nil, err
 	}
 	result.Digest = d.Digest()
-	return result, writeJSON(filepath.Join(r.Dir, "done.json"), result)
+	done, err := marshal(result)
+	if err != nil {
+		return nil, err
+	}
+	return result, write(filepath.Join(r.Dir, doneName), done)
 }
 
 func (r *Run) describe(result *Result) *description.Model {
-	c := r.Config
+	c, fit := r.Config, r.Data.Only(r.parts, dataset.Fit)
 	return &description.Model{
 		Name: fmt.Sprintf("%s-%s", c.Network, c.Method), Version: "seed" + strconv.FormatUint(c.Seed, 10) + "-fold" + strconv.Itoa(c.Fold),
 		Architecture: string(c.Network), Method: c.Method,
@@ -84,7 +88,7 @@ func (r *Run) describe(result *Result) *description.Model {
 		ExplainSignature: savedmodel.Explain, ExplainLayer: c.Network.ExplainLayer(),
 		Temperature: result.Temperature,
 		Training: description.Training{
-			DataDigest: r.Data.Digest(), Pictures: len(r.Data.Only(r.parts, dataset.Fit).Items),
+			DataDigest: fit.Digest(), Pictures: len(fit.Items),
 			Epochs: result.BestEpoch, Seed: c.Seed, TensorFlow: tf.Version(),
 		},
 		Golden:          []description.Golden{},
@@ -121,15 +125,19 @@ func (r *Run) heldOut(ctx context.Context, m *infer.Model, result *Result) error
 		rows[0] = append(rows[0], "p_"+string(l))
 	}
 	held := r.Data.Only(r.parts, dataset.HeldOut)
-	for _, item := range held.Items {
+	readings, err := dataset.Decode(held, max(r.Cores, 1), func(item dataset.Item) (*spine.Reading, error) {
 		p, err := xray.Decode(item.Path, xray.DefaultLimits())
 		if err != nil {
-			return fmt.Errorf("%s: %w", item.Path, err)
+			return nil, err
 		}
 		reading, _, err := m.Read(ctx, p, explain.MethodGradCAM)
-		if err != nil {
-			return err
-		}
+		return reading, err
+	}, func() {})
+	if err != nil {
+		return err
+	}
+	for i, item := range held.Items {
+		reading := readings[i]
 		result.Confusion[labelIndex(r.labels, item.Label)][labelIndex(r.labels, reading.Label)]++
 		row := []string{item.SHA256, string(item.Label), string(reading.Label)}
 		for _, p := range reading.Probabilities {

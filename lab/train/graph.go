@@ -5,7 +5,9 @@ import (
 	"math"
 
 	tf "github.com/wamuir/graft/tensorflow"
+	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 	"github.com/wamuir/graft/tensorflow/op"
+	"google.golang.org/protobuf/proto"
 
 	"spinebox/models/nets"
 )
@@ -32,7 +34,7 @@ const (
 	beta1, beta2, epsilon = 0.9, 0.999, 1e-7
 )
 
-func newGraph(c Config, classes int64, options *tf.SessionOptions) (*graph, error) {
+func newGraph(c Config, classes int64, cores int) (*graph, error) {
 	s := op.NewScope()
 	g := &graph{}
 	feed := func(name string, t tf.DataType, shape ...int64) tf.Output {
@@ -62,7 +64,11 @@ func newGraph(c Config, classes int64, options *tf.SessionOptions) (*graph, erro
 	if err != nil {
 		return nil, fmt.Errorf("build the training graph: %w", err)
 	}
-	g.session, err = tf.NewSession(built, options)
+	options, err := proto.Marshal(&pb.ConfigProto{IntraOpParallelismThreads: int32(cores), InterOpParallelismThreads: int32(cores)})
+	if err != nil {
+		return nil, fmt.Errorf("session options: %w", err)
+	}
+	g.session, err = tf.NewSession(built, &tf.SessionOptions{Config: options})
 	return g, err
 }
 

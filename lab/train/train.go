@@ -2,16 +2,12 @@ package train
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"strconv"
 	"time"
-
-	tf "github.com/wamuir/graft/tensorflow"
 
 	"spinebox/internal/spine"
 	"spinebox/lab/dataset"
@@ -43,8 +39,7 @@ type Run struct {
 	Data     *dataset.Set
 	Dir      string // gets checkpoint, history.csv, splits.json, config.json, predictions.csv and model/
 	Resume   bool
-	Session  *tf.SessionOptions
-	Cores    int
+	Cores    int  // for decoding and for TensorFlow; with 1, the same seed gives the same bytes
 	Phantom  bool // the data are made pictures, and the model says so
 	Progress Progress
 
@@ -53,15 +48,13 @@ type Run struct {
 	planes [][]float32
 }
 
-// ErrExists says that Dir already holds a training and Resume was not asked for.
-var ErrExists = errors.New("the folder already holds a training")
-
 // checkpointEvery bounds what a crash costs without writing hundreds of
 // megabytes after each short epoch.
 const checkpointEvery = 2 * time.Minute
 
 // Train runs the training to its end and returns what it reached. When ctx
 // ends it finishes the epoch in hand, saves a checkpoint and returns ctx's error.
+// A training that has ended before is not run again.
 func (r *Run) Train(ctx context.Context) (*Result, error) {
 	if err := r.Config.Validate(); err != nil {
 		return nil, err
@@ -71,6 +64,12 @@ func (r *Run) Train(ctx context.Context) (*Result, error) {
 	if r.parts, err = r.Data.Split(r.Config.Fold, r.Config.Seed); err != nil {
 		return nil, err
 	}
+	if err := r.enter(); err != nil {
+		return nil, err
+	}
+	if result, err := r.finished(); result != nil || err != nil {
+		return result, err
+	}
 	at, err := r.begin()
 	if err != nil {
 		return nil, err
@@ -78,7 +77,7 @@ func (r *Run) Train(ctx context.Context) (*Result, error) {
 	if err := r.decode(ctx); err != nil {
 		return nil, err
 	}
-	g, err := newGraph(r.Config, int64(len(r.labels)), r.Session)
+	g, err := newGraph(r.Config, int64(len(r.labels)), r.Cores)
 	if err != nil {
 		return nil, err
 	}
@@ -97,19 +96,14 @@ func (r *Run) Train(ctx context.Context) (*Result, error) {
 
 // begin returns the state to start from: the checkpoint's or a fresh one.
 func (r *Run) begin() (*state, error) {
-	if err := os.MkdirAll(r.Dir, 0o755); err != nil {
-		return nil, err
-	}
 	at, err := restore(r.Dir)
-	if err != nil {
-		return nil, err
-	}
-	_, statErr := os.Stat(filepath.Join(r.Dir, "config.json"))
 	switch {
-	case at != nil && !r.Resume, at == nil && statErr == nil && !r.Resume:
+	case err != nil:
+		return nil, err
+	case at != nil && !r.Resume:
 		return nil, ErrExists
 	case at != nil && (at.Config != r.Config.Digest() || at.Data != r.Data.Digest()):
-		return nil, errors.New("the checkpoint belongs to another configuration or other data: use a new folder")
+		return nil, otherTraining(filepath.Join(r.Dir, checkpointName))
 	case at != nil:
 		r.say("going on after epoch %d of %d", at.Epoch, r.Config.Epochs)
 		return at, nil
@@ -120,36 +114,7 @@ func (r *Run) begin() (*state, error) {
 	for _, spec := range slotSpecs(specs) {
 		at.slots[spec.Name] = make([]float32, spec.Size())
 	}
-	return at, r.writeSettings()
-}
-
-func (r *Run) writeSettings() error {
-	if err := writeJSON(filepath.Join(r.Dir, "config.json"), r.Config); err != nil {
-		return err
-	}
-	type line struct {
-		SHA256 string       `json:"sha256"`
-		Label  spine.Label  `json:"label"`
-		Part   dataset.Part `json:"part"`
-	}
-	splits := struct {
-		Data  string `json:"data"`
-		Seed  uint64 `json:"seed"`
-		Fold  int    `json:"fold"`
-		Items []line `json:"items"`
-	}{r.Data.Digest(), r.Config.Seed, r.Config.Fold, nil}
-	for i, item := range r.Data.Items {
-		splits.Items = append(splits.Items, line{item.SHA256, item.Label, r.parts[i]})
-	}
-	return writeJSON(filepath.Join(r.Dir, "splits.json"), splits)
-}
-
-func writeJSON(name string, v any) error {
-	raw, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(name, append(raw, '\n'), 0o644)
+	return at, nil
 }
 
 // decode prepares every picture but the held-out ones, which the finished
@@ -202,7 +167,7 @@ func (r *Run) epochs(ctx context.Context, g *graph, at *state) error {
 		if err != nil {
 			return err
 		}
-		line := Epoch{Epoch: at.Epoch + 1, Rate: r.rate(at.Step, feeder.steps()), Loss: loss}
+		line := Epoch{Epoch: at.Epoch + 1, Rate: r.rate(at.Step-1, feeder.steps()), Loss: loss}
 		if line.Validation, line.Accuracy, err = r.validate(g); err != nil {
 			return err
 		}

@@ -97,7 +97,7 @@ type Thresholds struct {
 
 // Training says what the model was made from.
 type Training struct {
-	DataDigest string `json:"data_digest"` // SHA-256 over the sorted digests of the training pictures
+	DataDigest string `json:"data_digest"` // SHA-256 over the training pictures' digests and labels
 	Pictures   int    `json:"pictures"`
 	Epochs     int    `json:"epochs"`
 	Seed       uint64 `json:"seed"`
