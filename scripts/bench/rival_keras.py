@@ -2,11 +2,13 @@
 """Keras on TensorFlow.
 
     rival_keras.py eager|function|fit resnet50|vgg16
+    rival_keras.py export resnet50|vgg16 OUT.keras
+    rival_keras.py startup MODEL.keras PICTURE
 
 eager and function: classification with Grad-CAM as in Keras' own example, with
 a GradientTape over a model that also gives the explained layer, down to the
 map as an array; function is the same under tf.function. fit: training with
-batches of 16.
+batches of 16. startup: from a saved model to the answer for one JPEG.
 """
 
 import sys
@@ -80,9 +82,19 @@ def fit_worker(name, batch=16):
     worker.serve(worker.Many(run), keras_nets.VERSIONS, f"fit, Adam, batch {batch}, 2 threads")
 
 
+def startup(model, picture):
+    net = keras.saving.load_model(model, compile=False)
+    image = tf.image.resize(tf.io.decode_jpeg(tf.io.read_file(picture), 3), (224, 224))
+    image = image[None, ..., ::-1] - [103.939, 116.779, 123.68]
+    print(int(tf.argmax(net(image, training=False)[0])), flush=True)
+
+
 if __name__ == "__main__":
-    mode, name = sys.argv[1:]
-    if mode == "fit":
-        fit_worker(name)
-    else:
-        explain_worker(name, {"eager": False, "function": True}[mode])
+    mode, *arguments = sys.argv[1:]
+    {
+        "eager": lambda name: explain_worker(name, False),
+        "function": lambda name: explain_worker(name, True),
+        "fit": fit_worker,
+        "export": lambda name, out: keras_nets.build(name).save(out),
+        "startup": startup,
+    }[mode](*arguments)

@@ -1,5 +1,9 @@
 #!/usr/bin/env python3
-"""Classification alone by ONNX Runtime, float32: rival_onnxruntime.py MODEL.onnx"""
+"""ONNX Runtime: classification alone, float32.
+
+    rival_onnxruntime.py classify MODEL.onnx
+    rival_onnxruntime.py startup MODEL.onnx PICTURE
+"""
 
 import sys
 
@@ -18,9 +22,18 @@ def session(model):
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
+def startup(model, picture):
+    image = worker.load(picture)[None].transpose(0, 3, 1, 2)
+    logits, = session(model).run(None, {"image": np.ascontiguousarray(image)})
+    print(logits.argmax(), flush=True)
+
+
 if __name__ == "__main__":
-    s = session(sys.argv[1])
-    image = np.random.default_rng(1).normal(0, 60, (1, 3, 224, 224)).astype(np.float32)
-    worker.serve(lambda: s.run(None, {"image": image}),
-                 {"onnxruntime": onnxruntime.__version__},
-                 "float32, all graph optimisations, sequential, 2 threads")
+    if sys.argv[1] == "startup":
+        startup(*sys.argv[2:])
+    else:
+        s = session(sys.argv[2])
+        image = np.random.default_rng(1).normal(0, 60, (1, 3, 224, 224)).astype(np.float32)
+        worker.serve(lambda: s.run(None, {"image": image}),
+                     {"onnxruntime": onnxruntime.__version__},
+                     "float32, all graph optimisations, sequential, 2 threads")

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Classification alone by OpenVINO, float32: rival_openvino.py MODEL.onnx"""
+"""OpenVINO: classification alone, float32.
+
+    rival_openvino.py classify MODEL.onnx
+"""
 
 import sys
 
@@ -21,7 +24,7 @@ def compiled(model):
 
 
 if __name__ == "__main__":
-    model = compiled(sys.argv[1])
+    model = compiled(sys.argv[2])
     precision = model.get_property("INFERENCE_PRECISION_HINT").to_string()
     if precision != "f32":
         sys.exit(f"rival_openvino: it runs in {precision}, not in f32")
