@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -12,20 +11,13 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"spinebox/internal/spine"
-	"spinebox/models/description"
-	"spinebox/models/input"
-	"spinebox/models/nets"
-	"spinebox/models/savedmodel"
+	"spinebox/internal/scripttest"
+	"spinebox/models/modeltest"
 )
 
 // asProgram in the environment makes the test binary the program.
@@ -46,47 +38,15 @@ func TestCommands(t *testing.T) {
 			e.Setenv("MODEL", filepath.Join(e.WorkDir, "model"))
 			e.Setenv("KIOSK", freeAddress(t))
 			e.Setenv("TF_CPP_MIN_LOG_LEVEL", "1") // the library's chatter fills a failure's report
-			return makeModel(filepath.Join(e.WorkDir, "model"), func(*description.Model) {})
+			return modeltest.Write(filepath.Join(e.WorkDir, "model"))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":   scriptExits,
-			"until":   scriptUntil,
+			"exits":   scripttest.Exits,
+			"until":   scripttest.Until,
 			"picture": scriptPicture,
 			"expand":  scriptExpand,
 		},
 	})
-}
-
-// scriptExits runs a command that must end with a code: exits 2 spinebox bogus.
-func scriptExits(ts *testscript.TestScript, _ bool, args []string) {
-	want, err := strconv.Atoi(args[0])
-	ts.Check(err)
-	code := 0
-	if err := ts.Exec(args[1], args[2:]...); err != nil {
-		exit, ok := errors.AsType[*exec.ExitError](err)
-		if !ok {
-			ts.Fatalf("%v", err)
-		}
-		code = exit.ExitCode()
-	}
-	if code != want {
-		ts.Fatalf("it exits with %d, want %d", code, want)
-	}
-}
-
-// scriptUntil runs a command again and again until its output matches:
-// until 'state +ready' spinebox status.
-func scriptUntil(ts *testscript.TestScript, _ bool, args []string) {
-	pattern := regexp.MustCompile("(?m)" + args[0])
-	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		err := ts.Exec(args[1], args[2:]...)
-		if pattern.MatchString(ts.ReadFile("stdout")) {
-			return
-		}
-		if time.Now().After(end) {
-			ts.Fatalf("within a minute, nothing matched %q (%v)", pattern, err)
-		}
-	}
 }
 
 // scriptPicture makes a picture by its kind: picture grey a.png.
@@ -138,25 +98,6 @@ func makePicture(kind string, seed uint64) ([]byte, error) {
 		return b.Bytes(), err
 	}
 	return nil, fmt.Errorf("no picture of kind %q", kind)
-}
-
-// makeModel writes a model folder with a small, untrained network.
-func makeModel(dir string, change func(*description.Model)) error {
-	export := savedmodel.Export{
-		Architecture: nets.Tiny, Height: 96, Width: 64, Classes: 3,
-		Weights: nets.Initial(nets.Tiny.Specs(3, false), 3),
-	}
-	if err := savedmodel.Write(dir, export); err != nil {
-		return err
-	}
-	d := &description.Model{
-		Name: "tiny", Version: "0.1", Architecture: string(nets.Tiny), Method: "random",
-		Labels: spine.Labels(), Input: input.Spec{Width: 64, Height: 96, Resize: input.Letterbox, Grey: input.Percentile},
-		Preprocessing: "none", ExplainSignature: savedmodel.Explain, ExplainLayer: nets.Tiny.ExplainLayer(),
-		Temperature: 1, Phantom: true,
-	}
-	change(d)
-	return d.Seal(dir)
 }
 
 // freeAddress returns an address of the loopback that nobody listens on.

@@ -18,7 +18,7 @@ import (
 
 	"spinebox/hub/store"
 	"spinebox/internal/spine"
-	"spinebox/models/description"
+	"spinebox/models/modeltest"
 	"spinebox/sync/wire"
 )
 
@@ -37,7 +37,7 @@ func newRig(t *testing.T, broker string) *rig {
 	t.Helper()
 	r := &rig{t: t, dir: t.TempDir(), kiosk: freeAddress(t), broker: broker}
 	r.hub = filepath.Join(r.dir, "hub")
-	r.must(makeModel(r.path("model"), func(*description.Model) {}))
+	r.must(modeltest.Write(r.path("model")))
 	r.must(os.Mkdir(r.path("scanner"), 0o755))
 	r.must(wire.CreateSiteKey(r.path("site.key")))
 	key, err := wire.LoadSiteKey(r.path("site.key"))

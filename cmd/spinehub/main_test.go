@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os/exec"
-	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"spinebox/hub/broker/brokertest"
+	"spinebox/internal/scripttest"
 	"spinebox/internal/spine"
 	"spinebox/sync/ledger"
 	"spinebox/sync/uplink"
@@ -44,8 +43,8 @@ func TestCommands(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"box":   scriptBox,
-			"exits": scriptExits,
-			"until": scriptUntil,
+			"exits": scripttest.Exits,
+			"until": scripttest.Until,
 		},
 	})
 }
@@ -138,36 +137,4 @@ func images(from wire.Origin, attempt int) []*spine.Image {
 		all = append(all, img)
 	}
 	return all
-}
-
-// scriptExits runs a command that must end with a code: exits 2 spinehub bogus.
-func scriptExits(ts *testscript.TestScript, _ bool, args []string) {
-	want, err := strconv.Atoi(args[0])
-	ts.Check(err)
-	code := 0
-	if err := ts.Exec(args[1], args[2:]...); err != nil {
-		exit, ok := errors.AsType[*exec.ExitError](err)
-		if !ok {
-			ts.Fatalf("%v", err)
-		}
-		code = exit.ExitCode()
-	}
-	if code != want {
-		ts.Fatalf("it exits with %d, want %d", code, want)
-	}
-}
-
-// scriptUntil runs a command again and again until its output matches:
-// until 'scoliosis' spinehub results --store kept.
-func scriptUntil(ts *testscript.TestScript, _ bool, args []string) {
-	pattern := regexp.MustCompile("(?m)" + args[0])
-	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		err := ts.Exec(args[1], args[2:]...)
-		if err == nil && pattern.MatchString(ts.ReadFile("stdout")) {
-			return
-		}
-		if time.Now().After(end) {
-			ts.Fatalf("it never came to %s: %v", pattern, err)
-		}
-	}
 }

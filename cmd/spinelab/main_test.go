@@ -4,6 +4,9 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"spinebox/internal/scripttest"
+	"spinebox/models/modeltest"
 )
 
 func TestMain(m *testing.M) {
@@ -13,5 +16,14 @@ func TestMain(m *testing.M) {
 // The scripts in testdata show each command from the outside: what a person
 // types, and what comes back.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata"})
+	model := modeltest.Tiny(t)
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("MODEL", model)
+			e.Setenv("TF_CPP_MIN_LOG_LEVEL", "1") // the library's chatter fills a failure's report
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": scripttest.Exits},
+	})
 }

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -81,7 +83,10 @@ a checkpoint, and model/: a SavedModel with its description, which
 }
 
 func parseSize(s string) (height, width int, err error) {
-	if n, err := fmt.Sscanf(strings.ToLower(s), "%dx%d", &height, &width); n != 2 || err != nil {
+	h, w, _ := strings.Cut(strings.ToLower(s), "x")
+	height, err1 := strconv.Atoi(h)
+	width, err2 := strconv.Atoi(w)
+	if err1 != nil || err2 != nil {
 		return 0, 0, fmt.Errorf("size %q is not HEIGHTxWIDTH, like 320x128", s)
 	}
 	return height, width, nil
@@ -122,7 +127,7 @@ func runTraining(cmd *cobra.Command, run train.Run, data string, asJSON bool) er
 // model of made pictures must say so, too.
 func isPhantom(set *dataset.Set) bool {
 	for _, item := range set.Items {
-		if strings.Contains(item.Path, "phantom-") {
+		if strings.HasPrefix(filepath.Base(item.Path), "phantom-") {
 			return true
 		}
 	}

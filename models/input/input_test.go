@@ -132,7 +132,7 @@ func TestResampleEqualsReference(t *testing.T) {
 // TestPlaneProperties holds for pictures and inputs of any size.
 func TestPlaneProperties(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 3))
-	for range 200 {
+	for range 100 {
 		s := input.Spec{Width: 32 + r.IntN(64), Height: 32 + r.IntN(64), Resize: input.Letterbox, Grey: input.FullRange}
 		if r.IntN(4) == 0 {
 			s.Resize = input.Squash

@@ -6,6 +6,7 @@ package modeltest
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"spinebox/internal/spine"
@@ -33,12 +34,29 @@ func Tiny(t testing.TB) (dir string) {
 func Write(dir string) error {
 	err := savedmodel.Write(dir, savedmodel.Export{
 		Architecture: nets.Tiny, Height: Height, Width: Width, Classes: 3,
-		Weights: nets.Initial(nets.Tiny.Specs(3, false), 3),
+		Weights: Weights(nets.Tiny),
 	})
 	if err != nil {
 		return err
 	}
 	return Description().Seal(dir)
+}
+
+// Weights returns untrained weights for three classes, with every branch alive
+// and numbers of a size that trained networks have.
+func Weights(a nets.Architecture) nets.Weights {
+	weights := nets.Initial(a.Specs(3, false), 3)
+	for name, values := range weights {
+		for i := range values {
+			switch {
+			case name == "conv1_conv/kernel", name == "block1_conv1/kernel":
+				values[i] /= 64 // untrained statistics know nothing of 0 to 255
+			case strings.HasSuffix(name, "_3_bn/gamma"):
+				values[i] = 0.25
+			}
+		}
+	}
+	return weights
 }
 
 // Description returns what describes the model, unsealed.

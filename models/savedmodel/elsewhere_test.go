@@ -47,25 +47,10 @@ func TestElsewhere(t *testing.T) {
 	}
 }
 
-// write writes a network with weights that keep its numbers in a network's
-// usual range: with He's alone, each residual block of ResNet50 doubles them.
 func write(t *testing.T, a nets.Architecture, height, width int64) (dir string) {
 	t.Helper()
-	weights := nets.Initial(a.Specs(3, false), 1)
-	for name, values := range weights {
-		factor := float32(1)
-		switch {
-		case name == "conv1_conv/kernel", name == "block1_conv1/kernel":
-			factor = 1. / 64
-		case strings.HasSuffix(name, "_3_bn/gamma"):
-			factor = 1. / 4
-		}
-		for i := range values {
-			values[i] *= factor
-		}
-	}
 	dir = t.TempDir()
-	e := savedmodel.Export{Architecture: a, Height: height, Width: width, Classes: 3, Weights: weights}
+	e := savedmodel.Export{Architecture: a, Height: height, Width: width, Classes: 3, Weights: modeltest.Weights(a)}
 	if err := savedmodel.Write(dir, e); err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"spinebox/models/modeltest"
 	"spinebox/models/nets"
 	"spinebox/models/savedmodel"
 )
@@ -54,7 +55,7 @@ func TestWriteThenRun(t *testing.T) {
 	}
 	// A feature is the mean of its activations, and a logit a weighted sum of
 	// features: each sample's gradients are its own class's weights.
-	head := nets.Initial(nets.Tiny.Specs(3, false), 1)["predictions/kernel"]
+	head := modeltest.Weights(nets.Tiny)["predictions/kernel"]
 	const cells, channels = 4, 32
 	for i, class := range []int{top, 2} {
 		for c := range channels {
@@ -100,7 +101,7 @@ func TestInspectWritten(t *testing.T) {
 }
 
 func TestWriteChecksTheWeights(t *testing.T) {
-	e := savedmodel.Export{Architecture: nets.Tiny, Height: 64, Width: 48, Classes: 4, Weights: nets.Initial(nets.Tiny.Specs(3, false), 1)}
+	e := savedmodel.Export{Architecture: nets.Tiny, Height: 64, Width: 48, Classes: 4, Weights: modeltest.Weights(nets.Tiny)}
 	if err := savedmodel.Write(t.TempDir(), e); err == nil {
 		t.Error("a head for three classes is written for four")
 	}

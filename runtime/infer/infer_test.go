@@ -69,7 +69,7 @@ func described(t *testing.T, dir string, change func(*description.Model)) string
 // weighted returns the folder of a model with changed weights.
 func weighted(t *testing.T, change func(nets.Weights)) string {
 	t.Helper()
-	weights := nets.Initial(nets.Tiny.Specs(3, false), 3)
+	weights := modeltest.Weights(nets.Tiny)
 	change(weights)
 	dir := t.TempDir()
 	e := savedmodel.Export{Architecture: nets.Tiny, Height: modeltest.Height, Width: modeltest.Width, Classes: 3, Weights: weights}
