@@ -59,7 +59,8 @@ test: build ## install what the tests need, and run them all
 
 .PHONY: bench
 bench: build ## measure against the rivals in the same run, and write docs/benchmarks.md
-	@scripts/bench/run
+	$(GO) build -o bin/bench-worker ./scripts/bench/worker
+	@scripts/bench/drive.py
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
