@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -117,8 +118,10 @@ func (p listed) ours() bool { return strings.HasPrefix(p.ImportPath, module) }
 
 func list(t *testing.T) map[string]listed {
 	t.Helper()
+	root := filepath.Join("..", "..")
+	look(t, root)
 	cmd := exec.Command("go", "list", "-e", "-deps", "-json=ImportPath,Imports,Deps,Standard,CgoFiles", "./...")
-	cmd.Dir = filepath.Join("..", "..")
+	cmd.Dir = root
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("%v: %v", cmd, err)
@@ -134,6 +137,22 @@ func list(t *testing.T) map[string]listed {
 		all[p.ImportPath] = p
 	}
 	return all
+}
+
+// look reads the module's folders. `go test` gives an earlier result again while
+// nothing has changed that the test itself has read; it sees this, and not what
+// `go list` reads.
+func look(t *testing.T, root string) {
+	t.Helper()
+	err := filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
+		if entry != nil && entry.IsDir() && name != root && strings.HasPrefix(entry.Name(), ".") {
+			return fs.SkipDir
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // something temporary, gone meanwhile
+		t.Fatal(err)
+	}
 }
 
 // within reports whether a package is the named one or lies beneath it. A
