@@ -95,7 +95,7 @@ func judge(out io.Writer, c *trial.Count) error {
 func demoConfig() train.Config {
 	c := train.Default()
 	c.Input.Height, c.Input.Width = 128, 48
-	c.Epochs, c.Batch, c.Seed = 16, 8, 1
+	c.Epochs, c.Batch, c.Seed = 13, 8, 1
 	c.LabelSmoothing, c.Dropout, c.WeightDecay = 0, 0, 0.01
 	c.Augment = train.Augment{Flip: true, Rotate: 2, Scale: 0.05, Stretch: 0.05, Shift: 0.04, Contrast: 0.1, Light: 0.05, Gamma: 0.1}
 	return c
