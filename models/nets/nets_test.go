@@ -220,3 +220,94 @@ func TestWeightsAreChecked(t *testing.T) {
 		}
 	}
 }
+
+func TestInitial(t *testing.T) {
+	specs := nets.Tiny.Specs(3, false)
+	w := nets.Initial(specs, 1)
+	if err := w.Check(specs); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		want float64 // root mean square
+	}{
+		{"conv1_conv/kernel", math.Sqrt(2. / (7 * 7 * 3))},
+		{"conv5_block1_2_conv/kernel", math.Sqrt(2. / (3 * 3 * 8))},
+		{"predictions/kernel", math.Sqrt(2. / (32 + 3))}, // uniform: its limit over √3
+		{"conv1_conv/bias", 0},
+		{"conv1_bn/gamma", 1},
+		{"conv1_bn/moving_variance", 1},
+		{"conv1_bn/moving_mean", 0},
+		{"conv2_block1_3_bn/gamma", 0}, // each residual block begins as its shortcut
+	} {
+		if got := norm(w[c.name]) / math.Sqrt(float64(len(w[c.name]))); math.Abs(got-c.want) > 0.15*c.want {
+			t.Errorf("%s is of size %.3g, want %.3g", c.name, got, c.want)
+		}
+	}
+	if relative(nets.Initial(specs, 1)["conv1_conv/kernel"], w["conv1_conv/kernel"]) != 0 {
+		t.Error("the same seed gives other weights")
+	}
+	if relative(nets.Initial(specs, 2)["conv1_conv/kernel"], w["conv1_conv/kernel"]) < 0.1 {
+		t.Error("another seed gives the same weights")
+	}
+}
+
+// TestDropout: which features are dropped depends on the fed seed alone, and
+// the rest makes up for them.
+func TestDropout(t *testing.T) {
+	s := op.NewScope()
+	image := op.Placeholder(s.SubScope("image"), tf.Float, op.PlaceholderShape(tf.MakeShape(-1, 64, 64, 3)))
+	seed := op.Placeholder(s.SubScope("seed"), tf.Int32, op.PlaceholderShape(tf.MakeShape(2)))
+	specs := nets.Tiny.Specs(3, false)
+	vars := nets.NewVariables(s, specs)
+	with := nets.Build(s.SubScope("with"), nets.Tiny, vars, image, nets.Options{Dropout: 0.25, DropoutSeed: seed})
+	without := nets.Build(s.SubScope("without"), nets.Tiny, vars, image, nets.Options{})
+	graph, err := s.Finalize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	session, err := tf.NewSession(graph, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	feeds, err := vars.Feeds(lived(specs))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if feeds[image], err = nets.FloatTensor(random(64*64*3, 0, 255, 1), 1, 64, 64, 3); err != nil {
+		t.Fatal(err)
+	}
+	run := func(step int32) (dropped, whole []float32) {
+		if feeds[seed], err = tf.NewTensor([]int32{1, step}); err != nil {
+			t.Fatal(err)
+		}
+		out, err := session.Run(feeds, []tf.Output{with.Logits, without.Logits}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return nets.Floats(out[0], nil), nets.Floats(out[1], nil)
+	}
+	first, whole := run(1)
+	if again, _ := run(1); relative(again, first) != 0 {
+		t.Error("the same seed drops other features")
+	}
+	const steps = 400
+	mean := make([]float32, 3)
+	differ := 0
+	for step := range int32(steps) {
+		logits, _ := run(step + 1)
+		if relative(logits, first) > 1e-3 {
+			differ++
+		}
+		for k := range mean {
+			mean[k] += logits[k] / steps
+		}
+	}
+	if differ < steps*9/10 {
+		t.Errorf("only %d of %d seeds drop other features", differ, steps)
+	}
+	if d := relative(mean, whole); d > 0.1 {
+		t.Errorf("the mean over %d seeds is off by %.2g: %v, undropped %v", steps, d, mean, whole)
+	}
+}
