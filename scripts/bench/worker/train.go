@@ -81,10 +81,10 @@ func (p *pace) hold() {
 	if err == nil {
 		p.left, err = p.next()
 	}
-	if errors.Is(err, io.EOF) {
+	switch {
+	case errors.Is(err, io.EOF):
 		p.ended(nil)
-	}
-	if err != nil {
+	case err != nil:
 		p.ended(err)
 	}
 }
