@@ -94,8 +94,8 @@ func judge(out io.Writer, c *trial.Count) error {
 // enough from one another: they need little augmentation.
 func demoConfig() train.Config {
 	c := train.Default()
-	c.Input.Height, c.Input.Width = 128, 48
-	c.Epochs, c.Batch, c.Seed = 13, 8, 1
+	c.Input.Height, c.Input.Width = 128, 64
+	c.Epochs, c.Batch, c.Seed = 12, 8, 1
 	c.LabelSmoothing, c.Dropout, c.WeightDecay = 0, 0, 0.01
 	c.Augment = train.Augment{Flip: true, Rotate: 2, Scale: 0.05, Stretch: 0.05, Shift: 0.04, Contrast: 0.1, Light: 0.05, Gamma: 0.1}
 	return c
@@ -103,7 +103,7 @@ func demoConfig() train.Config {
 
 // demoPhantoms is how many the demo's network sees, the held-out fifth among
 // them.
-const demoPhantoms = 640
+const demoPhantoms = 600
 
 func demoModel(cmd *cobra.Command, dir string) (string, error) {
 	out := cmd.ErrOrStderr()
@@ -132,7 +132,7 @@ func demoData(ctx context.Context, dir string, out io.Writer) (*dataset.Set, err
 		fmt.Fprintf(out, "drawing %d phantoms, once\n", demoPhantoms)
 		bar := newBar(out, demoPhantoms)
 		set := phantom.Set{
-			Dir: dir, Count: demoPhantoms, Seed: 1, Format: phantom.JPEG, Sizing: phantom.Sizing{Kind: phantom.FixedSize, Width: 180, Height: 480},
+			Dir: dir, Count: demoPhantoms, Seed: 1, Format: phantom.JPEG, Sizing: phantom.Sizing{Kind: phantom.FixedSize, Width: 240, Height: 480},
 			Cobb: trial.EasyCobb(), Slip: trial.EasySlip(), Shortcut: phantom.NoShortcut, Force: true, Workers: runtime.NumCPU(),
 			Drawn: func(*phantom.Phantom) { bar.Add(1) },
 		}

@@ -55,6 +55,10 @@ func Default() Config {
 	}
 }
 
+// stride is how many input pixels one cell of ResNet50's map covers, and a
+// multiple of VGG16's 16.
+const stride = 32
+
 // Validate reports everything that is wrong, at once.
 func (c Config) Validate() error {
 	var wrong []error
@@ -70,6 +74,10 @@ func (c Config) Validate() error {
 	}
 	if c.Fold < 0 || c.Fold >= dataset.Folds {
 		say("fold %d is not one of 0 to %d", c.Fold, dataset.Folds-1)
+	}
+	if c.Input.Height%stride != 0 || c.Input.Width%stride != 0 {
+		say("input size %dx%d (height x width): both must be multiples of %d, or the heatmap's cells do not cover the picture evenly",
+			c.Input.Height, c.Input.Width, stride)
 	}
 	if c.Epochs < 1 || c.Batch < 2 {
 		say("at least one epoch and a batch of two are needed")
