@@ -112,7 +112,7 @@ def memory(m):
 | | resident, MB | peak so far, MB |
 |---|---|---|
 | ready, nothing read yet | {m['at_rest']['mb']:.0f} | {m['at_rest']['peak_mb']:.0f} |
-| after {m['pictures']} phantoms as JPEG, {' and '.join(m['sizes'])} | {m['after']['mb']:.0f} | {m['after']['peak_mb']:.0f} |
+| after {m['pictures']} phantoms as JPEG, {', '.join(m['sizes'])} | {m['after']['mb']:.0f} | {m['after']['peak_mb']:.0f} |
 | after one more, {m['largest']} | {m['after_largest']['mb']:.0f} | {m['after_largest']['peak_mb']:.0f} |
 
 MB are 10⁶ bytes; sizes are height × width in pixels.

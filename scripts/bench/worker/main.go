@@ -171,7 +171,7 @@ func newConversation(in io.Reader, out io.Writer) *conversation {
 func (c *conversation) ready(settings string) error {
 	return c.out.Encode(map[string]any{
 		"ready": true, "pid": os.Getpid(), "settings": settings,
-		"versions": map[string]string{"go": runtime.Version()},
+		"versions": map[string]string{"go": strings.TrimPrefix(runtime.Version(), "go")},
 	})
 }
 
