@@ -23,7 +23,7 @@ func demoCommand() *cobra.Command {
 	var once bool
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "show the whole product on made X-rays: train a model, start hub and box, drop files on the share",
+		Short: "Show the whole product on made X-rays: train a model, start hub and box, drop files on the share",
 		Long: `Show the whole product on made X-rays. The first time, phantoms are drawn and a
 ResNet50 is trained on them (a few minutes); it is kept in --dir for the next
 time. Then a hub with an embedded broker and a box are started, a dozen files are
@@ -94,16 +94,16 @@ func judge(out io.Writer, c *trial.Count) error {
 // enough from one another: they need little augmentation.
 func demoConfig() train.Config {
 	c := train.Default()
-	c.Input.Height, c.Input.Width = 128, 64
-	c.Epochs, c.Batch, c.Seed = 12, 8, 1
-	c.LabelSmoothing, c.Dropout, c.WeightDecay = 0, 0, 0.01
+	c.Input.Height, c.Input.Width = 128, 48
+	c.Epochs, c.Batch, c.Seed = 15, 8, 1
+	c.LabelSmoothing, c.Dropout, c.WeightDecay = 0, 0, 0
 	c.Augment = train.Augment{Flip: true, Rotate: 2, Scale: 0.05, Stretch: 0.05, Shift: 0.04, Contrast: 0.1, Light: 0.05, Gamma: 0.1}
 	return c
 }
 
 // demoPhantoms is how many the demo's network sees, the held-out fifth among
 // them.
-const demoPhantoms = 600
+const demoPhantoms = 640
 
 func demoModel(cmd *cobra.Command, dir string) (string, error) {
 	out := cmd.ErrOrStderr()
@@ -132,7 +132,7 @@ func demoData(ctx context.Context, dir string, out io.Writer) (*dataset.Set, err
 		fmt.Fprintf(out, "drawing %d phantoms, once\n", demoPhantoms)
 		bar := newBar(out, demoPhantoms)
 		set := phantom.Set{
-			Dir: dir, Count: demoPhantoms, Seed: 1, Format: phantom.JPEG, Sizing: phantom.Sizing{Kind: phantom.FixedSize, Width: 240, Height: 480},
+			Dir: dir, Count: demoPhantoms, Seed: 1, Format: phantom.JPEG, Sizing: phantom.Sizing{Kind: phantom.FixedSize, Width: 180, Height: 480},
 			Cobb: trial.EasyCobb(), Slip: trial.EasySlip(), Shortcut: phantom.NoShortcut, Force: true, Workers: runtime.NumCPU(),
 			Drawn: func(*phantom.Phantom) { bar.Add(1) },
 		}

@@ -41,15 +41,29 @@ func run() int {
 
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "spinelab",
-		Short:         "make and judge the models that Spinebox runs",
-		Long:          "Make and judge the models that Spinebox runs.\n" + spine.IntendedUse,
+		Use:   "spinelab",
+		Short: "Make and judge the models that Spinebox runs",
+		Long:  "Make and judge the models that Spinebox runs.\n" + spine.IntendedUse,
+		Example: `  spinelab demo
+  spinelab phantom --out phantoms --count 600
+  spinelab train --data phantoms --out runs/first`,
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(phantomCommand(), trainCommand(), modelCommand(), demoCommand(), realCommand())
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(versionCommand(), phantomCommand(), trainCommand(), modelCommand(), demoCommand(), realCommand())
 	return root
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Example: "  spinelab version", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "spinelab", version)
+			return err
+		},
+	}
 }
 
 // usageError is a mistake in the command line.

@@ -14,7 +14,7 @@ import (
 )
 
 func modelCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "model", Short: "look into models"}
+	cmd := &cobra.Command{Use: "model", Short: "Look into models"}
 	cmd.AddCommand(inspectCommand())
 	return cmd
 }
@@ -23,7 +23,7 @@ func inspectCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "inspect DIR",
-		Short: "show a SavedModel's signatures, shapes, operations and parameters, without running it",
+		Short: "Show a SavedModel's signatures, shapes, operations and parameters, without running it",
 		Example: `  spinelab model inspect runs/first/model
   spinelab model inspect keras-export --json`,
 		Args: cobra.ExactArgs(1),

@@ -24,7 +24,7 @@ func phantomCommand() *cobra.Command {
 	var outline bool
 	cmd := &cobra.Command{
 		Use:   "phantom --out DIR",
-		Short: "draw made X-rays whose truth is known",
+		Short: "Draw made X-rays whose truth is known",
 		Long: `Draw made X-rays of the spine whose truth is known, in the layout of the paper's
 archive (folders NormalFinal, ScolFinal, SpondFinal), so that "spinelab train"
 reads them as it reads real ones. Beside the pictures: masks of the column and

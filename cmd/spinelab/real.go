@@ -22,7 +22,7 @@ func realCommand() *cobra.Command {
 	var data, dir, bin string
 	cmd := &cobra.Command{
 		Use:   "real --data DIR",
-		Short: "train on four fifths of real X-rays, and send the rest through a running box",
+		Short: "Train on four fifths of real X-rays, and send the rest through a running box",
 		Long: `Train a ResNet50 from random initialisation on four fifths of a data set (grouped,
 stratified, with a validation part inside), then drop the other fifth on the
 share of a running box, each picture as its own file and wrapped as DICOM. Both

@@ -30,7 +30,7 @@ func trainCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "train --data DIR --out DIR",
-		Short: "train one network on four fifths of a data set, and judge it on the rest",
+		Short: "Train one network on four fifths of a data set, and judge it on the rest",
 		Long: `Train one network on a data set in the layout of the paper's archive (folders
 NormalFinal, ScolFinal, SpondFinal). One of five folds is held out: the finished
 model reads it at the end, the way the box will. Best epoch and temperature come

@@ -1,5 +1,5 @@
 // Package libtensorflow turns a missing C library into a sentence that says
-// what to do, and keeps the library's chatter off the terminal. Every package
+// what to do, and keeps most of the library's chatter off the terminal. Every package
 // that imports the TensorFlow binding imports it.
 package libtensorflow
 

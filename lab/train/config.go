@@ -55,9 +55,9 @@ func Default() Config {
 	}
 }
 
-// stride is how many input pixels one cell of ResNet50's map covers, and a
-// multiple of VGG16's 16.
-const stride = 32
+// stride is how many input pixels one cell of VGG16's map covers, and of
+// ResNet50's before its last stage, which keeps every second one.
+const stride = 16
 
 // Validate reports everything that is wrong, at once.
 func (c Config) Validate() error {

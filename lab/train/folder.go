@@ -88,7 +88,7 @@ func (r *Run) finished() (*Result, error) {
 		r.say("the model is not as the training left it, and is made again from the checkpoint")
 		return nil, nil
 	}
-	r.say("this training has ended before: nothing is left to do")
+	r.say("the model that was trained here before is kept; a new training needs a new folder")
 	return result, nil
 }
 

@@ -265,7 +265,7 @@ func TestFinishedTrainingIsNotRunAgain(t *testing.T) {
 	if decoded || got.Digest != want.Digest || got.Model != filepath.Join(moved, "model") || got.Accuracy != want.Accuracy {
 		t.Errorf("it trains again: %+v, before %+v", got, want)
 	}
-	if !strings.Contains(said, "has ended before") {
+	if !strings.Contains(said, "trained here before") {
 		t.Errorf("it says %q", said)
 	}
 	// A model that is damaged is made again, the same.

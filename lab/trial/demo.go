@@ -74,7 +74,7 @@ func phantoms() ([]item, error) {
 
 func drawDemo(i int, label spine.Label, view phantom.View) (*phantom.Phantom, error) {
 	return phantom.Draw(phantom.Spec{
-		Label: label, View: view, Seed: demoSeed, Index: i, Width: 360, Height: 720 + 8*i,
+		Label: label, View: view, Seed: demoSeed, Index: i, Width: 270, Height: 720 + 8*i,
 		Cobb: EasyCobb(), Slip: EasySlip(),
 	})
 }
