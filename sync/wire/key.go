@@ -39,7 +39,8 @@ func (k SiteKey) sum(text string) string {
 // LoadSiteKey reads a key file: 64 hex digits and a line feed, so that a key
 // can be carried to the site's next box by hand, editor and all. A file that
 // others may read or write is refused: whoever holds the key can try out
-// which patient an identifier belongs to.
+// which patient an identifier belongs to. So is a key of zeros, which everybody
+// holds.
 func LoadSiteKey(path string) (SiteKey, error) {
 	var key SiteKey
 	f, err := os.Open(path)
@@ -70,6 +71,9 @@ func LoadSiteKey(path string) (SiteKey, error) {
 		return key, fmt.Errorf("site key %s is damaged: it must be 64 hex digits on one line", path)
 	}
 	copy(key[:], raw)
+	if key == (SiteKey{}) {
+		return key, fmt.Errorf("site key %s is all zeros, which is no secret: copy the one of the site's other boxes over it, or remove it and make one with `spinebox key init`", path)
+	}
 	return key, nil
 }
 

@@ -52,6 +52,7 @@ func TestSiteKeyRefused(t *testing.T) {
 		"chmod 600":     {good, 0o640},
 		"64 hex digits": {good[:62], 0o600},
 		"is damaged":    {good[:63] + "g", 0o600},
+		"is all zeros":  {strings.Repeat("0", 64) + "\n", 0o600},
 	} {
 		path := filepath.Join(t.TempDir(), "site.key")
 		if err := os.WriteFile(path, []byte(c.text), c.mode); err != nil {
