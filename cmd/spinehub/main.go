@@ -70,6 +70,8 @@ func hintFor(err error) string {
 		return fmt.Sprintf("`%s --help` shows how it is used", usage.command)
 	case errors.Is(err, store.ErrInUse):
 		return "stop the other spinehub, or give this one another --store"
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "another program listens there: stop it, give another --embedded-broker address, or, if it is a broker, use it with --broker"
 	case errors.Is(err, store.ErrLost):
 		return "look at the disk of the store, then start spinehub again: it keeps what is whole"
 	case errors.Is(err, fs.ErrNotExist):
