@@ -26,7 +26,7 @@ func Current(dir string, log *slog.Logger, each func(Entry) error) error {
 	}
 	// Twice over the same bytes: a store is larger than memory.
 	current := map[string]wire.Result{}
-	_, err = scan(io.NewSectionReader(file, 0, info.Size()), log, func(e Entry, _ place) error {
+	end, err := scan(io.NewSectionReader(file, 0, info.Size()), log, func(e Entry, _ place) error {
 		if old, ok := current[e.Result.Image]; !ok || supersedes(e.Result, old) {
 			e.Result.Readings = nil // their maps are most of it
 			current[e.Result.Image] = e.Result
@@ -35,6 +35,10 @@ func Current(dir string, log *slog.Logger, each func(Entry) error) error {
 	})
 	if err != nil {
 		return fmt.Errorf("read store: %w", err)
+	}
+	// Less may be a line that the hub is writing.
+	if tail := info.Size() - end; tail > int64(maxLine) {
+		log.Error("the end of the store cannot be read", "error", tailError(tail, file.Name()))
 	}
 	quiet := slog.New(slog.DiscardHandler) // what is damaged has been said
 	_, err = scan(io.NewSectionReader(file, 0, info.Size()), quiet, func(e Entry, _ place) error {

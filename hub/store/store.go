@@ -45,6 +45,10 @@ type line struct {
 	Message  json.RawMessage `json:"message"`
 }
 
+// maxLine is the greatest length of a line in bytes, its line feed included,
+// and so more than a power cut leaves of one.
+const maxLine = wire.MaxMessage + len(`{"received":"2006-01-02T15:04:05.000Z","message":}`+"\n")
+
 // Store is a store that is open for writing.
 type Store struct {
 	file *os.File
@@ -63,8 +67,9 @@ type place struct {
 }
 
 // Open opens the store in dir, which it makes when it is missing. It reads all
-// of it. What a power cut left of a last write is cut off: it had no receipt,
-// and its box sends it again.
+// of it. What a power cut left of a last line, without its line feed, is cut
+// off: it had no receipt, and its box sends it again. Whole lines are never cut
+// off, also if they cannot be read: a newer spinehub may have written them.
 func Open(dir string, log *slog.Logger) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make store folder: %w", err)
@@ -99,13 +104,24 @@ func (s *Store) begin(dir string) error {
 	if err != nil {
 		return err
 	}
-	if torn := info.Size() - s.size; torn > 0 {
+	torn := info.Size() - s.size
+	if torn > int64(maxLine) {
+		return tailError(torn, s.file.Name())
+	}
+	if torn > 0 {
 		s.log.Warn("the last write was torn: cut off, its boxes will send it again", "bytes", torn)
 		if err := errors.Join(s.file.Truncate(s.size), s.file.Sync()); err != nil {
 			return fmt.Errorf("cut off a torn write: %w", err)
 		}
 	}
 	return syncFolder(dir) // or the file itself may be gone with the power
+}
+
+// tailError is about bytes after the last line feed that no torn write left:
+// they may be results that had a receipt, and no box would send them again.
+func tailError(bytes int64, file string) error {
+	return fmt.Errorf("%d bytes follow the last line feed, more than a torn write leaves: restore the store from a copy, "+
+		"or append a line feed with `echo >> %s`, which keeps them as one damaged line", bytes, file)
 }
 
 func syncFolder(dir string) error {
@@ -117,35 +133,54 @@ func syncFolder(dir string) error {
 }
 
 // scan calls each for every line that is a result, and returns where the last
-// of them ends. A damaged line before it stays in the file and is reported.
+// whole line ends, the one with the last line feed. A damaged line, or one of a
+// newer schema, is reported and stays in the file.
 func scan(from io.Reader, log *slog.Logger, each func(Entry, place) error) (end int64, err error) {
-	r := bufio.NewReaderSize(from, 1<<20)
-	var offset int64
+	r := bufio.NewReaderSize(from, 2*maxLine)
 	var damaged []int
+	var why error
+	report := func() {
+		if damaged != nil {
+			log.Error("lines of the store cannot be read: not counted, and kept", "lines", damaged, "error", why)
+			damaged = nil
+		}
+	}
+	defer report()
 	for number := 1; ; number++ {
-		text, err := r.ReadBytes('\n')
+		text, length, err := readLine(r)
 		if errors.Is(err, io.EOF) {
-			return end, nil // without a line feed it is torn
+			return end, nil
 		}
 		if err != nil {
 			return end, fmt.Errorf("read: %w", err)
 		}
-		at := place{offset, len(text)}
-		offset += int64(len(text))
+		at := place{end, length}
+		end += int64(length)
 		entry, err := parse(text)
 		if err != nil {
-			damaged = append(damaged, number)
+			damaged, why = append(damaged, number), err
 			continue
 		}
-		if damaged != nil {
-			log.Error("lines of the store are damaged: not counted", "lines", damaged)
-			damaged = nil
-		}
-		end = offset
+		report()
 		if err := each(entry, at); err != nil {
 			return end, err
 		}
 	}
+}
+
+// readLine returns the next line, valid until the next call, and its length. Of
+// one that is longer than any result it returns nothing but the length: damage
+// may be as long as the disk, and must not fill the memory. Without a line feed
+// at its end the error is io.EOF.
+func readLine(r *bufio.Reader) (text []byte, length int, err error) {
+	text, err = r.ReadSlice('\n')
+	length = len(text)
+	for errors.Is(err, bufio.ErrBufferFull) {
+		text, err = r.ReadSlice('\n')
+		length += len(text)
+		text = nil
+	}
+	return text, length, err
 }
 
 func parse(text []byte) (Entry, error) {

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -190,6 +191,103 @@ func TestDamagedLineLosesNoOther(t *testing.T) {
 	}
 	expect(t, "current", []string{short(a), short(c)}, h.current())
 	expect(t, "fresh", []bool{false, true, false}, h.append(a, b, c))
+}
+
+// Whole lines that cannot be read stay, also at the end: they may be a newer
+// spinehub's, and had their receipts.
+func TestDamagedLastLinesAreKept(t *testing.T) {
+	a, b := result("a", 1, spine.Normal), result("b", 1, spine.Normal)
+	h := open(t, t.TempDir())
+	h.append(a)
+	h.Close()
+	text, err := os.ReadFile(h.path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	flipped := bytes.Clone(text)
+	flipped[len(flipped)/2] ^= 0x80
+	newer := bytes.Replace(text, []byte("spinebox.result.v1"), []byte("spinebox.result.v2"), 1)
+	long := append(bytes.Repeat([]byte{'x'}, 5*maxLine), '\n')
+	// The end of a line that is too long is no line, whatever it says and
+	// wherever the reader's buffer ends.
+	hidden := append(bytes.Repeat([]byte{'x'}, 4*maxLine), text...)
+	kept := slices.Concat(text, flipped, newer, long, hidden)
+	if err := os.WriteFile(h.path(), slices.Concat(kept, text[:100]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	h.log.Reset()
+	expect(t, "current", []string{short(a)}, h.current())
+	expect(t, "times reported", 1, strings.Count(h.log.String(), `lines="[2 3 4 5]"`))
+	h = open(t, h.dir)
+	for _, want := range []string{`lines="[2 3 4 5]"`, "cut off", "bytes=100"} {
+		if !strings.Contains(h.log.String(), want) {
+			t.Errorf("no %s in the log: %s", want, h.log)
+		}
+	}
+	expect(t, "fresh", []bool{false, true}, h.append(a, b))
+	got, err := os.ReadFile(h.path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.HasPrefix(got, kept) || bytes.Count(got[len(kept):], []byte("\n")) != 1 {
+		t.Error("the damaged lines are not as they were, with one line after them")
+	}
+	h.Close()
+	h = open(t, h.dir)
+	expect(t, "fresh after a restart", []bool{false, false}, h.append(a, b))
+	expect(t, "current after a restart", []string{short(a), short(b)}, h.current())
+}
+
+func TestOnlyOneTornLineIsCutOff(t *testing.T) {
+	a := result("a", 1, spine.Normal)
+	whole := open(t, t.TempDir())
+	whole.append(a)
+	whole.Close()
+	text, err := os.ReadFile(whole.path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &hub{t: t, dir: t.TempDir(), log: new(bytes.Buffer)}
+	write := func(tail int) []byte {
+		all := append(bytes.Clone(text), make([]byte, tail)...)
+		if err := os.WriteFile(h.path(), all, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	read := func() string {
+		got, err := os.ReadFile(h.path())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(got)
+	}
+
+	write(maxLine)
+	open(t, h.dir).Close()
+	if read() != string(text) {
+		t.Error("a torn line was not cut off")
+	}
+
+	all := write(maxLine + 1)
+	_, err = Open(h.dir, slog.New(slog.DiscardHandler))
+	if err == nil || !strings.Contains(err.Error(), "`echo >> "+h.path()+"`") {
+		t.Errorf("more than a torn line: %v", err)
+	}
+	if read() != string(all) {
+		t.Error("a store that was refused is not as it was")
+	}
+	expect(t, "current", []string{short(a)}, h.current())
+	if !strings.Contains(h.log.String(), "follow the last line feed") {
+		t.Errorf("log: %s", h.log)
+	}
+
+	// What the error says to do helps.
+	if err := os.WriteFile(h.path(), append(all, '\n'), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "fresh", []bool{false}, open(t, h.dir).append(a))
 }
 
 func TestOneWriter(t *testing.T) {
