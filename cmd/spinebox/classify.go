@@ -274,7 +274,20 @@ func (p *printer) print(a answer) {
 		return
 	}
 	fmt.Fprintf(p.out, "%-*s  %-24s  %6s  %7.0f  %s\n", p.width, printable(a.File),
-		fmt.Sprintf("%s: %s", a.Outcome, a.Code), "", ms, a.Sentence)
+		fmt.Sprintf("%s: %s", a.Outcome, a.Code), "", ms, explanation(a))
+}
+
+// explanation is the code's sentence and what was found. Of a file that could
+// not be opened there is only the latter: the sentence speaks of a quarantine,
+// and this command keeps nothing.
+func explanation(a answer) string {
+	switch {
+	case a.Outcome == spine.Refused:
+		return a.Sentence
+	case a.Code == spine.Corrupt:
+		return fmt.Sprintf("%s (%s)", a.Sentence, printable(a.Reason))
+	}
+	return printable(a.Reason)
 }
 
 func (p *printer) end() {

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"spinebox/internal/spine"
-	"spinebox/models/description"
 )
 
 // version is set by the linker: -ldflags "-X main.version=…".
@@ -54,7 +53,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.Is(err, errPartial):
 		return exitPartial
-	case errors.Is(err, description.ErrMissing), errors.Is(err, errNoModel):
+	case errors.Is(err, errModel), errors.Is(err, errNoModel):
 		return exitNoModel
 	}
 	return exitError

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"spinebox/explain"
@@ -28,6 +29,14 @@ type Reader interface {
 type Gate struct {
 	MaxHues float64 // spine.Facts.Hues above this is a colour picture, not an X-ray
 	MinSide int     // pixels of the shorter side
+
+	// MaxShape is the most that the longer side may have of the shorter. The
+	// tallest of the paper's 338 X-rays has 6.2.
+	MaxShape float64
+	// MinContrast is the least difference between the 1st and the 99th
+	// percentile of the grey values, 0 to 1. A network answers for an empty
+	// picture, too.
+	MinContrast float64
 }
 
 // Rules are what decides about one picture, apart from the network itself.
@@ -133,13 +142,35 @@ func (j *Judge) work(ctx context.Context, path string) (v Verdict) {
 
 // check returns the refusal for a picture that is no X-ray or too small.
 func (g Gate) check(p *spine.Picture) error {
+	shape := float64(max(p.Width, p.Height)) / float64(max(min(p.Width, p.Height), 1))
 	switch {
 	case p.Facts.Hues > g.MaxHues:
 		return spine.Faultf(spine.NotXray, "colours of several tints (%.2f, an X-ray has at most %.2f)", p.Facts.Hues, g.MaxHues)
 	case min(p.Width, p.Height) < g.MinSide:
 		return spine.Faultf(spine.TooSmall, "%d by %d pixels, the shorter side must have %d", p.Width, p.Height, g.MinSide)
+	case g.MaxShape > 0 && shape > g.MaxShape:
+		return spine.Faultf(spine.NotXray, "%d by %d pixels is no X-ray's shape", p.Width, p.Height)
+	case contrast(p) < g.MinContrast:
+		return spine.Faultf(spine.NotXray, "the picture is empty: all of it has the same grey")
 	}
 	return nil
+}
+
+// contrast is the difference between the 1st and the 99th percentile of some
+// thousand grey values, evenly taken.
+func contrast(p *spine.Picture) float64 {
+	const some = 4096
+	step := max(len(p.Pix)/some, 1) | 1 // odd: no column is met all the time
+	var sample []float32
+	for i := 0; i < len(p.Pix); i += step {
+		sample = append(sample, p.Pix[i])
+	}
+	if len(sample) == 0 {
+		return 0
+	}
+	slices.Sort(sample)
+	last := len(sample) - 1
+	return float64(sample[last*99/100] - sample[last/100])
 }
 
 // decide turns a reading into an answer or a refusal. A model without an

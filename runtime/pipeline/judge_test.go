@@ -27,7 +27,11 @@ func (n network) Read(ctx context.Context, p *spine.Picture, m explain.Method) (
 func (network) Confidence() float64 { return 0.6 }
 
 func xray(path string) (*spine.Picture, error) {
-	return &spine.Picture{Width: 200, Height: 400, Pix: make([]float32, 200*400)}, nil
+	p := &spine.Picture{Width: 200, Height: 400, Pix: make([]float32, 200*400)}
+	for i := range p.Pix {
+		p.Pix[i] = float32(i%200) / 200
+	}
+	return p, nil
 }
 
 func sure(context.Context, *spine.Picture) (*spine.Reading, error) { return reading(0.9, 1), nil }
@@ -45,7 +49,7 @@ func reading(probability float64, heatmapMax float32) *spine.Reading {
 
 func testJudge(decode decoder, read network) *Judge {
 	return NewJudge(decode, read, Rules{
-		Gate:   Gate{MaxHues: 0.2, MinSide: 96},
+		Gate:   Gate{MaxHues: 0.2, MinSide: 96, MaxShape: 12, MinContrast: 2.0 / 255},
 		Method: explain.MethodGradCAM,
 		Limit:  time.Minute,
 	}, slog.New(slog.DiscardHandler))
@@ -68,6 +72,9 @@ func TestEveryPictureGetsTheVerdictThatItDeserves(t *testing.T) {
 		want   spine.Code // "" is classified
 	}{
 		"a sure answer":                 {xray, sure, ""},
+		"one grey":                      {picture(func(p *spine.Picture) { clear(p.Pix) }), sure, spine.NotXray},
+		"a few specks on one grey":      {picture(func(p *spine.Picture) { clear(p.Pix); p.Pix[0], p.Pix[777] = 1, 1 }), sure, spine.NotXray},
+		"a strip":                       {picture(func(p *spine.Picture) { p.Width, p.Height, p.Pix = 100, 1201, make([]float32, 100*1201) }), sure, spine.NotXray},
 		"exactly the least confidence":  {xray, answer(reading(0.6, 1), nil), ""},
 		"below the least confidence":    {xray, answer(reading(0.59, 1), nil), spine.LowConfidence},
 		"an empty heatmap":              {xray, answer(reading(0.9, 0), nil), spine.HeatmapEmpty},
