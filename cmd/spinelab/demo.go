@@ -97,6 +97,7 @@ func demoConfig() train.Config {
 	c.Input.Height, c.Input.Width = 128, 48
 	c.Epochs, c.Batch, c.Seed = 15, 8, 1
 	c.LabelSmoothing, c.Dropout, c.WeightDecay = 0, 0, 0
+	c.ZeroResiduals = true
 	c.Augment = train.Augment{Flip: true, Rotate: 2, Scale: 0.05, Stretch: 0.05, Shift: 0.04, Contrast: 0.1, Light: 0.05, Gamma: 0.1}
 	return c
 }

@@ -29,6 +29,11 @@ type Config struct {
 	LabelSmoothing float64 `json:"label_smoothing"` // 0 to 1
 	Dropout        float64 `json:"dropout"`         // before the head, 0 to 1
 	Augment        Augment `json:"augment"`
+
+	// ZeroResiduals begins with residual blocks that add nothing: the demo's
+	// few steps go further so. On the paper's X-rays it was no gain
+	// (docs/training.md).
+	ZeroResiduals bool `json:"zero_residuals,omitempty"`
 }
 
 // Augment bounds what a training picture may be turned into. There is no

@@ -111,6 +111,9 @@ func (r *Run) begin() (*state, error) {
 	specs := r.Config.Network.Specs(int64(len(r.labels)), false)
 	at = &state{Config: r.Config.Digest(), Data: r.Data.Digest(), Loss: math.Inf(1),
 		weights: nets.Initial(specs, r.Config.Seed), slots: nets.Weights{}}
+	if r.Config.ZeroResiduals {
+		at.weights.ZeroResiduals()
+	}
 	for _, spec := range slotSpecs(specs) {
 		at.slots[spec.Name] = make([]float32, spec.Size())
 	}

@@ -238,7 +238,7 @@ func TestInitial(t *testing.T) {
 		{"conv1_bn/gamma", 1},
 		{"conv1_bn/moving_variance", 1},
 		{"conv1_bn/moving_mean", 0},
-		{"conv2_block1_3_bn/gamma", 0}, // each residual block begins as its shortcut
+		{"conv2_block1_3_bn/gamma", 1},
 	} {
 		if got := norm(w[c.name]) / math.Sqrt(float64(len(w[c.name]))); math.Abs(got-c.want) > 0.15*c.want {
 			t.Errorf("%s is of size %.3g, want %.3g", c.name, got, c.want)
@@ -249,6 +249,10 @@ func TestInitial(t *testing.T) {
 	}
 	if relative(nets.Initial(specs, 2)["conv1_conv/kernel"], w["conv1_conv/kernel"]) < 0.1 {
 		t.Error("another seed gives the same weights")
+	}
+	w.ZeroResiduals() // each residual block begins as its shortcut
+	if norm(w["conv2_block1_3_bn/gamma"]) != 0 || norm(w["conv2_block1_2_bn/gamma"]) == 0 || norm(w["conv2_block1_3_conv/kernel"]) == 0 {
+		t.Error("ZeroResiduals clears other variables than the last scale of each block")
 	}
 }
 

@@ -88,10 +88,8 @@ func (w Weights) Check(specs []Spec) error {
 }
 
 // Initial returns random weights: He et al. (2015, arXiv 1502.01852) normal for
-// convolutions, Glorot and Bengio (2010) uniform for the head; the last scale
-// of each residual block zero, so that the network begins as a shallow one
-// (Goyal et al. 2017, arXiv 1706.02677). VGG16 with Glorot everywhere often
-// stalls at ln 3.
+// convolutions, Glorot and Bengio (2010) uniform for the head. VGG16 with
+// Glorot everywhere often stalls at ln 3.
 func Initial(specs []Spec, seed uint64) Weights {
 	w := Weights{}
 	for i, s := range specs {
@@ -109,7 +107,6 @@ func Initial(specs []Spec, seed uint64) Weights {
 			for k := range values {
 				values[k] = float32(random.NormFloat64() * deviation)
 			}
-		case strings.HasSuffix(s.Name, "_3_bn/gamma"): // stays zero
 		case strings.HasSuffix(s.Name, "/gamma"), strings.HasSuffix(s.Name, "/moving_variance"):
 			for k := range values {
 				values[k] = 1
@@ -118,6 +115,16 @@ func Initial(specs []Spec, seed uint64) Weights {
 		w[s.Name] = values
 	}
 	return w
+}
+
+// ZeroResiduals sets the last scale of each residual block to zero, so that the
+// network begins as a shallow one (Goyal et al. 2017, arXiv 1706.02677).
+func (w Weights) ZeroResiduals() {
+	for name, values := range w {
+		if strings.HasSuffix(name, "_3_bn/gamma") {
+			clear(values)
+		}
+	}
 }
 
 // Fold returns the weights of the same network without batch normalisation:
