@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -71,10 +72,12 @@ func TestEveryPictureGetsTheVerdictThatItDeserves(t *testing.T) {
 		read   network
 		want   spine.Code // "" is classified
 	}{
-		"a sure answer":                 {xray, sure, ""},
-		"one grey":                      {picture(func(p *spine.Picture) { clear(p.Pix) }), sure, spine.NotXray},
-		"a few specks on one grey":      {picture(func(p *spine.Picture) { clear(p.Pix); p.Pix[0], p.Pix[777] = 1, 1 }), sure, spine.NotXray},
-		"a strip":                       {picture(func(p *spine.Picture) { p.Width, p.Height, p.Pix = 100, 1201, make([]float32, 100*1201) }), sure, spine.NotXray},
+		"a sure answer":            {xray, sure, ""},
+		"one grey":                 {picture(func(p *spine.Picture) { clear(p.Pix) }), sure, spine.NotXray},
+		"a few specks on one grey": {picture(func(p *spine.Picture) { clear(p.Pix); p.Pix[0], p.Pix[777] = 1, 1 }), sure, spine.NotXray},
+		"a strip": {picture(func(p *spine.Picture) {
+			p.Width, p.Height, p.Pix = 100, 1201, slices.Repeat([]float32{0, 0.5, 1, 0.2}, 100*1201/4)
+		}), sure, spine.NotXray},
 		"exactly the least confidence":  {xray, answer(reading(0.6, 1), nil), ""},
 		"below the least confidence":    {xray, answer(reading(0.59, 1), nil), spine.LowConfidence},
 		"an empty heatmap":              {xray, answer(reading(0.9, 0), nil), spine.HeatmapEmpty},
