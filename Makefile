@@ -57,6 +57,15 @@ test: build ## install what the tests need, and run them all
 	$(GO) test -race $(unlinked)
 	$(GO) test $(linked)
 
+# The long forms of the tests: packages one after the other, so that each has
+# the machine for itself. P=runtime/share runs one package's.
+tortured = $(or $(patsubst %,./%,$(P)),$(shell grep -rl --include='*_test.go' '^func TestTorture' . | xargs -r dirname | sort -u))
+
+.PHONY: torture
+torture: build ## run the long tests, for hours (P=PACKAGE: only one's)
+	@scripts/test-tools
+	$(if $(tortured),SPINEBOX_TORTURE=1 $(GO) test -p 1 -count 1 -v -run '^TestTorture' -timeout 3h $(tortured))
+
 .PHONY: bench
 bench: build ## measure against the rivals in the same run, and write docs/benchmarks.md
 	$(GO) build -o bin/bench-worker ./scripts/bench/worker
