@@ -112,10 +112,10 @@ func RGB(dst, plane []float32) {
 func (s Spec) normalise(v []float32) {
 	lo, hi := float32(0), float32(1)
 	if s.Grey == Percentile {
-		sorted := slices.Clone(v)
-		slices.Sort(sorted)
-		last := float64(len(sorted) - 1)
-		lo, hi = sorted[int(math.Round(0.01*last))], sorted[int(math.Round(0.99*last))]
+		scratch := slices.Clone(v)
+		last := float64(len(scratch) - 1)
+		hi = ranked(scratch, int(math.Round(0.99*last)))
+		lo = ranked(scratch, int(math.Round(0.01*last)))
 		if hi-lo < 1e-6 { // a flat picture has nothing to spread
 			hi = lo + 1
 		}

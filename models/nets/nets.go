@@ -68,7 +68,8 @@ const (
 	Moving BatchNorm = iota
 	// Batch uses the statistics of the batch and reports them as Updates.
 	Batch
-	// Folded has no batch normalisation: Fold has put it into the kernels.
+	// Folded has no batch normalisation, and no swap of red and blue: Fold has
+	// put both into the kernels.
 	Folded
 )
 
@@ -121,9 +122,14 @@ type builder struct {
 // caffe is the preprocessing that both Keras networks were trained with: BGR
 // minus the mean of ImageNet, no scaling (keras.applications.imagenet_utils).
 func (b *builder) caffe(s *op.Scope, image tf.Output) tf.Output {
-	bgr := op.ReverseV2(s, image, op.Const(s.SubScope("axis"), []int32{3}))
-	mean := op.Const(s.SubScope("mean"), [][][][]float32{{{{103.939, 116.779, 123.68}}}})
-	return op.Sub(s, bgr, mean)
+	const blue, green, red = 103.939, 116.779, 123.68
+	mean := []float32{blue, green, red}
+	if b.options.BatchNorm == Folded { // the first kernel reads RGB
+		slices.Reverse(mean)
+	} else {
+		image = op.ReverseV2(s, image, op.Const(s.SubScope("axis"), []int32{3}))
+	}
+	return op.Sub(s, image, op.Const(s.SubScope("mean"), [][][][]float32{{{mean}}}))
 }
 
 // head is global average pooling, dropout and the dense layer "predictions".

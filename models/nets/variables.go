@@ -129,13 +129,18 @@ func (w Weights) ZeroResiduals() {
 
 // Fold returns the weights of the same network without batch normalisation:
 // each convolution's kernel and bias take over what the layer after it did
-// with its moving statistics. The output is equal but for rounding.
+// with its moving statistics, and the first kernel's red and blue are swapped,
+// so that it reads the picture as it comes. The output is equal but for
+// rounding.
 func Fold(w Weights) (Weights, error) {
 	folded := Weights{}
 	for name, values := range w {
 		if !strings.Contains(name, "_bn/") {
 			folded[name] = slices.Clone(values)
 		}
+	}
+	for _, first := range []string{"conv1_conv/kernel", "block1_conv1/kernel"} {
+		swapRedAndBlue(folded[first], len(folded[strings.TrimSuffix(first, "kernel")+"bias"]))
 	}
 	for name, gamma := range w {
 		layer, ok := strings.CutSuffix(name, "_bn/gamma")
@@ -159,6 +164,16 @@ func Fold(w Weights) (Weights, error) {
 		}
 	}
 	return folded, nil
+}
+
+// swapRedAndBlue of a kernel [h,w,3,filters].
+func swapRedAndBlue(kernel []float32, filters int) {
+	for i := 0; i+3*filters <= len(kernel) && filters > 0; i += 3 * filters {
+		for f := range filters {
+			red, blue := i+f, i+2*filters+f
+			kernel[red], kernel[blue] = kernel[blue], kernel[red]
+		}
+	}
 }
 
 // Variables are a network's variables in one graph.

@@ -29,6 +29,9 @@ func (o Options) session() (*tf.SessionOptions, error) {
 	}
 	if !o.GPU {
 		config.DeviceCount = map[string]int32{"GPU": 0}
+		// Runs the chain's operations one after the other in the calling
+		// thread, without queueing each of them. It knows one device only.
+		config.Experimental = &pb.ConfigProto_Experimental{ExecutorType: "SINGLE_THREADED_EXECUTOR"}
 	}
 	raw, err := proto.Marshal(config)
 	if err != nil {
