@@ -22,12 +22,21 @@ type state struct {
 	Data    string  `json:"data"`
 	Epoch   int     `json:"epoch"` // finished ones
 	Step    int     `json:"step"`
-	Best    int     `json:"best"` // the epoch with the lowest validation loss, from 1
+	Best    int     `json:"best"` // of the settled epochs, the one with the lowest validation loss; from 1, 0 before there is one
 	Loss    float64 `json:"loss"` // of the best epoch, on validation
 	History []Epoch `json:"history"`
 	Seconds float64 `json:"seconds"` // spent training, over all starts
 
 	weights, slots, best nets.Weights
+}
+
+// prefer notes the epoch as the best one so far if it is, and reports whether.
+func (s *state) prefer(c Config, e Epoch) bool {
+	if !c.settled(e) || s.Best > 0 && !(e.Validation < s.Loss) {
+		return false
+	}
+	s.Best, s.Loss = e.Epoch, e.Validation
+	return true
 }
 
 const checkpointName = "checkpoint"

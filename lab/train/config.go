@@ -28,7 +28,12 @@ type Config struct {
 	WeightDecay    float64 `json:"weight_decay"`    // decoupled (Loshchilov and Hutter 2019), on kernels
 	LabelSmoothing float64 `json:"label_smoothing"` // 0 to 1
 	Dropout        float64 `json:"dropout"`         // before the head, 0 to 1
-	Augment        Augment `json:"augment"`
+	// Tail is the part of the highest rate, 0 to 1, to which the rate must
+	// have fallen by the end of an epoch that may become the model. Before,
+	// the weights are unfinished, and a low loss on a few validation pictures
+	// is luck. The last epoch always may.
+	Tail    float64 `json:"tail"`
+	Augment Augment `json:"augment"`
 
 	// ZeroResiduals begins with residual blocks that add nothing: the demo's
 	// few steps go further so. On the paper's X-rays it was no gain
@@ -55,7 +60,7 @@ func Default() Config {
 	return Config{
 		Network: nets.ResNet50, Method: "random",
 		Input:  input.Spec{Height: 320, Width: 128, Resize: input.Letterbox, Grey: input.Percentile},
-		Epochs: 40, Batch: 8, Rate: 1e-3, WeightDecay: 0.02, LabelSmoothing: 0.05, Dropout: 0.2, Seed: 1,
+		Epochs: 40, Batch: 8, Rate: 1e-3, WeightDecay: 0.02, LabelSmoothing: 0.05, Dropout: 0.2, Tail: 0.1, Seed: 1,
 		Augment: Augment{Flip: true, Rotate: 6, Scale: 0.1, Stretch: 0.08, Shift: 0.05, Contrast: 0.2, Light: 0.1, Gamma: 0.2, Erase: 0.25},
 	}
 }
@@ -90,12 +95,17 @@ func (c Config) Validate() error {
 	if !(c.Rate > 0) {
 		say("the learning rate must be above zero")
 	}
-	for name, v := range map[string]float64{"label smoothing": c.LabelSmoothing, "dropout": c.Dropout} {
+	for name, v := range map[string]float64{"label smoothing": c.LabelSmoothing, "dropout": c.Dropout, "tail": c.Tail} {
 		if v < 0 || v >= 1 {
 			say("%s %v is outside 0 to 1", name, v)
 		}
 	}
 	return errors.Join(wrong...)
+}
+
+// settled reports whether the epoch may become the model (see Tail).
+func (c Config) settled(e Epoch) bool {
+	return e.Epoch == c.Epochs || e.Rate <= c.Tail*c.Rate
 }
 
 // Digest identifies the configuration; a training resumes only its own.

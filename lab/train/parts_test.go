@@ -300,6 +300,32 @@ func TestRate(t *testing.T) {
 	}
 }
 
+// TestTail: the lowest loss in the middle of the cycle is passed over, and of
+// those at its end the lowest is taken.
+func TestTail(t *testing.T) {
+	r := &Run{Config: Config{Rate: 0.01, Epochs: 40, Tail: 0.1}}
+	at := &state{}
+	var taken []int
+	for epoch := 1; epoch <= 40; epoch++ {
+		loss := map[int]float64{20: 0.1, 36: 0.4, 38: 0.3, 39: 0.35}[epoch]
+		if loss == 0 {
+			loss = 0.5
+		}
+		if at.prefer(r.Config, Epoch{Epoch: epoch, Rate: r.rate(20*epoch-1, 20), Validation: loss}) {
+			taken = append(taken, epoch)
+		}
+	}
+	// Half a cosine is a tenth of its height after 0.795 of its length, which
+	// here is the last 36 epochs.
+	if want := []int{33, 36, 38}; !slices.Equal(taken, want) || at.Best != 38 || at.Loss != 0.3 {
+		t.Errorf("epochs %v are taken one after the other, want %v; in the end %d with %v", taken, want, at.Best, at.Loss)
+	}
+	r.Config.Epochs, at = 1, &state{} // of one epoch the rate never falls so low
+	if !at.prefer(r.Config, Epoch{Epoch: 1, Rate: r.rate(19, 20), Validation: 2}) {
+		t.Error("the last epoch is not taken, and nothing would be")
+	}
+}
+
 func TestSum(t *testing.T) {
 	r := &Result{Confusion: [][]int{{3, 1, 0}, {0, 2, 0}, {0, 0, 0}}}
 	r.sum()

@@ -109,7 +109,7 @@ func (r *Run) begin() (*state, error) {
 		return at, nil
 	}
 	specs := r.Config.Network.Specs(int64(len(r.labels)), false)
-	at = &state{Config: r.Config.Digest(), Data: r.Data.Digest(), Loss: math.Inf(1),
+	at = &state{Config: r.Config.Digest(), Data: r.Data.Digest(),
 		weights: nets.Initial(specs, r.Config.Seed), slots: nets.Weights{}}
 	if r.Config.ZeroResiduals {
 		at.weights.ZeroResiduals()
@@ -178,9 +178,8 @@ func (r *Run) epochs(ctx context.Context, g *graph, at *state) error {
 		at.Epoch++
 		at.Seconds += line.Seconds
 		at.History = append(at.History, line)
-		best := line.Validation < at.Loss
+		best := at.prefer(r.Config, line)
 		if best {
-			at.Best, at.Loss = line.Epoch, line.Validation
 			if at.best, err = g.vars.Values(g.session); err != nil {
 				return err
 			}

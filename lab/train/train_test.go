@@ -295,6 +295,7 @@ func TestConfigValidate(t *testing.T) {
 		"the learning rate must be above":      func(c *Config) { c.Rate = 0 },
 		"label smoothing 1 is outside":         func(c *Config) { c.LabelSmoothing = 1 },
 		"dropout -0.1 is outside":              func(c *Config) { c.Dropout = -0.1 },
+		"tail 1 is outside":                    func(c *Config) { c.Tail = 1 },
 	} {
 		c := Default()
 		spoil(&c)
