@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -35,6 +36,29 @@ func OnPicture(h *spine.Heatmap, width, height int) ([]float32, error) {
 	values := make([]float32, width*height)
 	for y := range height {
 		s.row(values[y*width:(y+1)*width], y)
+	}
+	return values, nil
+}
+
+// Raw brings the map onto a picture of width×height pixels as OnPicture does,
+// but leaves the values as they are: what is measured on a map must not depend
+// on how it is shown. An empty map comes out as zeros; the error is that of a
+// damaged map or an impossible size.
+func Raw(h *spine.Heatmap, width, height int) ([]float32, error) {
+	values := make([]float32, max(width, 0)*max(height, 0))
+	s, err := newSurface(h, width, height)
+	if errors.Is(err, ErrEmpty) {
+		return values, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for y := range height {
+		s.cells(s.rows[y])
+		for x, at := range s.columns {
+			v := s.blend[at.first]
+			values[y*width+x] = v + (s.blend[at.second]-v)*at.part
+		}
 	}
 	return values, nil
 }

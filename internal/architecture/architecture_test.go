@@ -33,6 +33,7 @@ func arrows() []arrow {
 		{"models/modeltest", []string{"internal/spine", "models/..."}, "it makes models for tests"},
 		{"sync/wire", []string{"internal/spine"}, "formats are pure: box and hub share this and nothing else"},
 		{"explain", []string{"internal/spine"}, "arithmetic on tensors; what needs the network takes a function"},
+		{"explain/relevance", []string{"internal/spine", "explain"}, "figures on maps; what needs the network takes a function"},
 
 		{"device/board", []string{"internal/spine"}, "adapters do not know each other"},
 		{"device/panel", []string{"internal/spine"}, "adapters do not know each other: a state becomes lamps here, pins elsewhere"},
