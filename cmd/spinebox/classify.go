@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"unicode/utf8"
 
@@ -91,7 +92,7 @@ func classify(ctx context.Context, o classifyOptions, files []string, out, errs 
 	}
 	// The first picture is decoded while TensorFlow loads: on a small box
 	// that is half of what somebody waits for.
-	first := decodeAhead(files[0], config.decode)
+	first := decodeAhead(ctx, files[0], config.decode)
 	model, err := openModel(config)
 	if err != nil {
 		return err
@@ -103,11 +104,7 @@ func classify(ctx context.Context, o classifyOptions, files []string, out, errs 
 	buffered := bufio.NewWriter(out)
 	p := printer{out: buffered, json: o.json, files: files, unsigned: model.unsigned()}
 	failed := 0
-	for _, file := range files {
-		verdict, err := judge.Judge(ctx, file)
-		if err != nil {
-			return err
-		}
+	err = inOrder(ctx, files, judge, func(file string, verdict pipeline.Verdict) error {
 		a := newAnswer(file, verdict, model)
 		if o.out != "" {
 			if a.Overlay, err = writeOverlay(o.out, file, verdict); err != nil {
@@ -121,6 +118,10 @@ func classify(ctx context.Context, o classifyOptions, files []string, out, errs 
 		if err := buffered.Flush(); err != nil {
 			return fmt.Errorf("print the answer: %w", err)
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	p.end()
 	if err := buffered.Flush(); err != nil {
@@ -133,6 +134,43 @@ func classify(ctx context.Context, o classifyOptions, files []string, out, errs 
 		return errors.New("no file could be processed")
 	}
 	return fmt.Errorf("%d of %d: %w", failed, len(files), errPartial)
+}
+
+// inOrder judges the files, two at a time so that one is decoded while another
+// is read, and gives the verdicts to each in the files' order. When it returns,
+// nothing is being judged any more.
+func inOrder(ctx context.Context, files []string, judge *pipeline.Judge, each func(file string, v pipeline.Verdict) error) error {
+	type result struct {
+		verdict pipeline.Verdict
+		err     error
+	}
+	ctx, stop := context.WithCancel(ctx)
+	var judging sync.WaitGroup
+	defer judging.Wait()
+	defer stop()
+	begin := func(file string) chan result {
+		done := make(chan result, 1)
+		judging.Go(func() {
+			v, err := judge.Judge(ctx, file)
+			done <- result{v, err}
+		})
+		return done
+	}
+	next := begin(files[0])
+	for i, file := range files {
+		present := next
+		if i+1 < len(files) {
+			next = begin(files[i+1])
+		}
+		r := <-present
+		if r.err != nil {
+			return r.err
+		}
+		if err := each(file, r.verdict); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // classifyConfig is the configuration for one run: with a model given by hand,
@@ -160,14 +198,14 @@ func classifyConfig(o classifyOptions) (*config, error) {
 // ahead is a file whose decoding began before its turn.
 type ahead struct {
 	path   string
-	other  func(path string) (*spine.Picture, error)
+	other  pipeline.Decoder
 	result chan func() (*spine.Picture, error)
 }
 
-func decodeAhead(path string, decode func(path string) (*spine.Picture, error)) *ahead {
+func decodeAhead(ctx context.Context, path string, decode pipeline.Decoder) *ahead {
 	a := &ahead{path: path, other: decode, result: make(chan func() (*spine.Picture, error), 1)}
 	go func() {
-		picture, err := decode(path)
+		picture, err := decode(ctx, path)
 		a.result <- func() (*spine.Picture, error) { return picture, err }
 		close(a.result)
 	}()
@@ -176,13 +214,13 @@ func decodeAhead(path string, decode func(path string) (*spine.Picture, error)) 
 
 // decode returns the picture that was decoded ahead, once; every other one is
 // decoded now.
-func (a *ahead) decode(path string) (*spine.Picture, error) {
+func (a *ahead) decode(ctx context.Context, path string) (*spine.Picture, error) {
 	if path == a.path {
 		if result, first := <-a.result; first {
 			return result()
 		}
 	}
-	return a.other(path)
+	return a.other(ctx, path)
 }
 
 func newAnswer(file string, v pipeline.Verdict, model reader) answer {

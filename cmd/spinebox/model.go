@@ -55,7 +55,7 @@ func openModel(c *config) (reader, error) {
 }
 
 // decode reads a picture within the configuration's limits.
-func (c *config) decode(path string) (*spine.Picture, error) {
+func (c *config) decode(_ context.Context, path string) (*spine.Picture, error) {
 	limits := xray.DefaultLimits()
 	limits.Pixels = c.Limits.MaxMegapixels * 1_000_000
 	for _, s := range c.Shares {

@@ -32,9 +32,9 @@ func (b *box) Answered(img *spine.Image, picture *spine.Picture) {
 	}
 }
 
-func (b *box) Done() {
+func (b *box) Done(left int) {
 	b.count()
-	b.health.Update(func(s *spine.Status) { s.Busy = false })
+	b.health.Update(func(s *spine.Status) { s.Busy = left > 0 })
 	// An image that ends is progress of every share: the others wait for it.
 	for _, s := range b.config.Shares {
 		b.notifier.Beat(s.Name)

@@ -46,25 +46,30 @@ type Rules struct {
 	Limit  time.Duration  // for decoding and reading one image together
 }
 
+// Decoder turns the file at path into a picture. It MUST return a spine.Fault
+// for a file that it cannot read; any other error counts as the box's own. It
+// is called with one file at a time, and MAY go on after ctx is done: the next
+// file waits for it.
+type Decoder func(ctx context.Context, path string) (*spine.Picture, error)
+
 // Judge decodes one file, asks the network and decides. It keeps nothing and
 // writes nothing, so that one-shot commands and the service decide alike.
+//
+// It works in two stages, each on one image at a time, so that the next image
+// is decoded while the network reads the present one. More than one decoded
+// picture never waits for the network: each takes up to 160 MB.
 type Judge struct {
-	decode func(path string) (*spine.Picture, error)
+	decode Decoder
 	reader Reader
 	rules  Rules
 	log    *slog.Logger
 
-	// turn holds one token while a picture is being worked on. Work that
-	// outlives its limit keeps the token, so stragglers never pile up; if
-	// it never ends, nothing beats any more and the watchdog restarts the
-	// box, whose ledger already holds the straggler's failure.
-	turn chan struct{}
+	decoding, reading turn
 }
 
-// NewJudge returns a judge. decode MUST return a spine.Fault for a file that
-// it cannot read.
-func NewJudge(decode func(path string) (*spine.Picture, error), reader Reader, rules Rules, log *slog.Logger) *Judge {
-	return &Judge{decode: decode, reader: reader, rules: rules, log: log, turn: make(chan struct{}, 1)}
+// NewJudge returns a judge.
+func NewJudge(decode Decoder, reader Reader, rules Rules, log *slog.Logger) *Judge {
+	return &Judge{decode: decode, reader: reader, rules: rules, log: log, decoding: make(turn, 1), reading: make(turn, 1)}
 }
 
 // Verdict is what the judge found in one file.
@@ -77,67 +82,140 @@ type Verdict struct {
 
 // Judge gives the verdict on the file at path. Whatever goes wrong with the
 // file, the network or the time limit is a verdict; the error is only ever
-// that of ctx, which ends the wait for the turn. Once begun, a judgement is
-// finished within the limit even if ctx ends: the image in hand is answered.
+// that of ctx, which ends the wait for a stage that another image holds. A
+// stage that has begun is finished within the limit even if ctx ends.
+//
+// The limit is for both stages together. Waiting for them does not count.
 func (j *Judge) Judge(ctx context.Context, path string) (Verdict, error) {
-	select {
-	case j.turn <- struct{}{}:
-	case <-ctx.Done():
+	if ctx.Err() != nil {
 		return Verdict{}, ctx.Err()
 	}
-	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), j.rules.Limit)
-	defer stop()
-	finished := make(chan Verdict, 1)
-	go func() {
-		defer func() { <-j.turn }()
-		finished <- j.work(ctx, path)
-	}()
-	select {
-	case v := <-finished:
-		return v, nil
-	case <-ctx.Done():
-		late := spine.Faultf(spine.Timeout, "not done after %s", j.rules.Limit)
-		return Verdict{Decision: decline(late)}, nil
+	if err := j.decoding.take(ctx); err != nil {
+		return Verdict{}, err
 	}
+	began := time.Now()
+	v, inTime := within(j.rules.Limit, j.decoding, func(ctx context.Context) Verdict {
+		return j.guard(func(v *Verdict) error { return j.see(ctx, path, v) })
+	})
+	if !inTime {
+		return Verdict{Decision: j.late()}, nil
+	}
+	left := j.rules.Limit - time.Since(began)
+	if v.Decision.Outcome == "" && left <= 0 {
+		v.Decision = j.late()
+	}
+	if v.Decision.Outcome != "" {
+		j.decoding.give()
+		return v, nil
+	}
+	err := j.reading.take(ctx)
+	j.decoding.give()
+	if err != nil {
+		return Verdict{}, err
+	}
+	read, inTime := within(left, j.reading, func(ctx context.Context) Verdict {
+		return j.guard(func(r *Verdict) error { return j.ask(ctx, v.Picture, r) })
+	})
+	if !inTime {
+		read = Verdict{Decision: j.late()}
+	} else {
+		j.reading.give()
+	}
+	read.Picture, read.Timings.Decode = v.Picture, v.Timings.Decode
+	return read, nil
 }
 
-// work does the judging in order; the first step that objects decides.
-func (j *Judge) work(ctx context.Context, path string) (v Verdict) {
+func (j *Judge) late() spine.Decision {
+	return decline(spine.Faultf(spine.Timeout, "not done after %s", j.rules.Limit))
+}
+
+// guard runs one stage and turns what objects in it into its decision. A
+// decoder that panics on one stranger's file must not take the service, and
+// the next patient's image, down with it.
+func (j *Judge) guard(stage func(*Verdict) error) (v Verdict) {
 	defer func() {
-		// A decoder that panics on one stranger's file must not take the
-		// service, and the next patient's image, down with it.
 		if cause := recover(); cause != nil {
 			j.log.Error("an image's processing panicked", "cause", cause, "stack", string(debug.Stack()))
 			v.Decision = decline(fmt.Errorf("panic: %v", cause))
 		}
 	}()
+	if err := stage(&v); err != nil {
+		v.Decision = decline(err)
+	}
+	return v
+}
+
+// see is the first stage: it decodes the file and asks the gate.
+func (j *Judge) see(ctx context.Context, path string, v *Verdict) (err error) {
 	began := time.Now()
-	picture, err := j.decode(path)
+	v.Picture, err = j.decode(ctx, path)
 	v.Timings.Decode = milliseconds(time.Since(began))
 	if err != nil {
-		v.Decision = decline(err)
-		return v
+		return err
 	}
-	v.Picture = picture
-	if err := j.rules.Gate.check(picture); err != nil {
-		v.Decision = decline(err)
-		return v
-	}
-	if ctx.Err() != nil { // the limit went by while decoding: spare the network
-		v.Decision = decline(spine.Faultf(spine.Timeout, "decoding took longer than %s", j.rules.Limit))
-		return v
-	}
-	reading, timings, err := j.reader.Read(ctx, picture, j.rules.Method)
+	return j.rules.Gate.check(v.Picture)
+}
+
+// ask is the second stage: the network reads the picture, and the answer is
+// decided.
+func (j *Judge) ask(ctx context.Context, p *spine.Picture, v *Verdict) error {
+	reading, timings, err := j.reader.Read(ctx, p, j.rules.Method)
 	v.Timings.Infer, v.Timings.Explain = timings.Infer, timings.Explain
 	if err != nil {
-		v.Decision = decline(err)
-		return v
+		return err
 	}
 	v.Decision = decide(reading, j.reader.Confidence())
 	if v.Decision.Outcome != spine.Failed {
 		v.Readings = []spine.Reading{*reading}
 	}
-	return v
+	return nil
+}
+
+// turn holds one token while an image is in a stage. Work that outlives its
+// limit keeps the token, so stragglers never pile up; if it never ends, nothing
+// beats any more and the watchdog restarts the box, whose ledger already holds
+// the straggler's failure.
+type turn chan struct{}
+
+// take waits for the turn until ctx ends. A turn that is free is taken even
+// then: an image in hand is finished.
+func (t turn) take(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t turn) give() { <-t }
+
+// within runs work, whose turn the caller has taken, and waits for it for no
+// longer than the limit. After work that came too late it gives the turn back
+// itself.
+func within(limit time.Duration, t turn, work func(context.Context) Verdict) (v Verdict, inTime bool) {
+	ctx, stop := context.WithTimeout(context.Background(), limit)
+	defer stop()
+	finished := make(chan Verdict)
+	go func() {
+		v := work(ctx)
+		select {
+		case finished <- v:
+		case <-ctx.Done():
+			t.give()
+		}
+	}()
+	select {
+	case v = <-finished:
+		return v, true
+	case <-ctx.Done():
+		return Verdict{}, false
+	}
 }
 
 // check returns the refusal for a picture that is no X-ray or too small.

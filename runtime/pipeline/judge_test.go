@@ -18,6 +18,8 @@ import (
 // decoder and network are what a test's judge works with.
 type decoder func(path string) (*spine.Picture, error)
 
+func (d decoder) Decode(_ context.Context, path string) (*spine.Picture, error) { return d(path) }
+
 type network func(ctx context.Context, p *spine.Picture) (*spine.Reading, error)
 
 func (n network) Read(ctx context.Context, p *spine.Picture, m explain.Method) (*spine.Reading, spine.Timings, error) {
@@ -49,7 +51,7 @@ func reading(probability float64, heatmapMax float32) *spine.Reading {
 }
 
 func testJudge(decode decoder, read network) *Judge {
-	return NewJudge(decode, read, Rules{
+	return NewJudge(decode.Decode, read, Rules{
 		Gate:   Gate{MaxHues: 0.2, MinSide: 96, MaxShape: 12, MinContrast: 2.0 / 255},
 		Method: explain.MethodGradCAM,
 		Limit:  time.Minute,
@@ -159,6 +161,122 @@ func TestALateAnswerIsATimeoutAndTheNextImageWaitsForItsEnd(t *testing.T) {
 		close(release)
 		if v, err := j.Judge(t.Context(), "next"); err != nil || v.Decision.Outcome != spine.Classified {
 			t.Errorf("the next image got %+v (%v)", v.Decision, err)
+		}
+	})
+}
+
+// The next image is decoded while the network reads the present one, and no
+// further one until that has its turn in the network.
+func TestTheNextImageIsDecodedWhileOneIsRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		decoded, read := make(chan string, 9), make(chan struct{})
+		inside, most := 0, 0
+		j := testJudge(func(path string) (*spine.Picture, error) {
+			decoded <- path
+			return xray(path)
+		}, func(context.Context, *spine.Picture) (*spine.Reading, error) {
+			inside++
+			most = max(most, inside)
+			<-read
+			inside--
+			return reading(0.9, 1), nil
+		})
+		answers := make(chan Verdict)
+		for _, path := range []string{"a", "b", "c"} {
+			go func() {
+				v, _ := j.Judge(t.Context(), path)
+				answers <- v
+			}()
+		}
+		for _, want := range []int{2, 3, 3} {
+			synctest.Wait()
+			if n := len(decoded); n != want || inside != 1 {
+				t.Errorf("%d images are decoded while %d are read; want %d and 1", n, inside, want)
+			}
+			read <- struct{}{}
+			if v := <-answers; v.Decision.Outcome != spine.Classified {
+				t.Errorf("an image got %+v", v.Decision)
+			}
+		}
+		if most != 1 {
+			t.Errorf("the network read %d images at once", most)
+		}
+	})
+}
+
+// Waiting for the network is not the image's own time; decoding is.
+func TestTheLimitIsForBothStagesAndNotForWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		seconds := map[string]time.Duration{"first": 0, "next": 31, "slow": 35}
+		j := testJudge(func(path string) (*spine.Picture, error) {
+			time.Sleep(seconds[path] * time.Second) // of the bubble's clock
+			return xray(path)
+		}, func(context.Context, *spine.Picture) (*spine.Reading, error) {
+			time.Sleep(28 * time.Second)
+			return reading(0.9, 1), nil
+		})
+		answers := make(chan Verdict)
+		judge := func(path string) { v, _ := j.Judge(t.Context(), path); answers <- v }
+		j.reading <- struct{}{} // somebody holds the network for ten minutes
+		go judge("next")
+		time.Sleep(10 * time.Minute)
+		j.reading.give()
+		if v := <-answers; v.Decision.Outcome != spine.Classified {
+			t.Errorf("31 s of decoding, minutes of waiting and 28 s of reading end as %+v", v.Decision)
+		}
+		go judge("slow")
+		if v := <-answers; v.Decision.Code != spine.Timeout || v.Picture == nil {
+			t.Errorf("35 s of decoding and 28 s of reading end as %+v", v.Decision)
+		}
+		if err := j.reading.take(t.Context()); err != nil { // the straggler gives it back at its end
+			t.Error(err)
+		}
+	})
+}
+
+// A decoder that never comes back holds up decoding, and no picture that is
+// decoded already.
+func TestAStragglerKeepsTheTokenOfItsStage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		defer close(release)
+		j := testJudge(func(path string) (*spine.Picture, error) {
+			if path == "stuck" {
+				<-release
+			}
+			return xray(path)
+		}, sure)
+		if v, err := j.Judge(t.Context(), "stuck"); err != nil || v.Decision.Code != spine.Timeout {
+			t.Errorf("the stuck one got %+v (%v)", v.Decision, err)
+		}
+		ctx, stop := context.WithTimeout(t.Context(), time.Hour)
+		defer stop()
+		if _, err := j.Judge(ctx, "next"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a second file was decoded beside the stuck one: %v", err)
+		}
+		if len(j.reading) != 0 {
+			t.Error("the network is held by an image that was never decoded")
+		}
+	})
+}
+
+// When the box stops, an image that waits for the network is left for the next
+// start: it may wait for ever.
+func TestAnImageThatWaitsForTheNetworkIsLeftWhenTheBoxStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := testJudge(xray, sure)
+		j.reading <- struct{}{}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { _, err := j.Judge(ctx, "x"); ended <- err }()
+		synctest.Wait()
+		stop()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("it ended with %v", err)
+		}
+		j.reading.give()
+		if v, err := j.Judge(t.Context(), "x"); err != nil || v.Decision.Outcome != spine.Classified {
+			t.Errorf("the next one got %+v (%v)", v.Decision, err)
 		}
 	})
 }

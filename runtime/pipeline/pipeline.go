@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"spinebox/internal/spine"
@@ -63,15 +64,17 @@ type Ledger interface {
 }
 
 // Observer is told what becomes of images. Its methods MUST NOT block: the
-// next image waits for them. They are called one at a time.
+// next image waits for them. They are called one at a time, though several
+// images may be in hand: each Taken is followed by its Done.
 type Observer interface {
-	// Taken says that an image is in hand.
+	// Taken says that one more image is in hand.
 	Taken()
 	// Answered says that an image has its lasting result. The picture is nil
 	// when the file could not be decoded.
 	Answered(img *spine.Image, picture *spine.Picture)
-	// Done says that no image is in hand any more, whatever became of it.
-	Done()
+	// Done says that an image is not in hand any more, whatever became of it,
+	// and how many still are.
+	Done(left int)
 }
 
 // Options are what a pipeline is made of. All are required.
@@ -86,11 +89,15 @@ type Options struct {
 	Now        func() time.Time
 }
 
-// Pipeline settles claims, one at a time.
+// Pipeline settles claims.
 type Pipeline struct {
 	Options
 	quarantine quarantine
-	hand       chan struct{} // holds one token while an image is in hand
+
+	settling sync.Mutex // one image at a time goes to quarantine and ledger
+
+	observing sync.Mutex // guards hand, and calls of the observer
+	hand      int        // images in hand
 }
 
 // New returns a pipeline. It makes the quarantine folder, which nobody but the
@@ -100,7 +107,7 @@ func New(o Options) (*Pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Pipeline{Options: o, quarantine: q, hand: make(chan struct{}, 1)}, nil
+	return &Pipeline{Options: o, quarantine: q}, nil
 }
 
 // Quarantined returns how many files are in quarantine.
@@ -111,22 +118,17 @@ func (p *Pipeline) Quarantined() (int, error) { return p.quarantine.count() }
 // caller then removes the copy. An error means that the box, not the image, is
 // in trouble: nothing was committed, and the claim is to be offered again.
 //
-// When ctx ends while the image is in hand, the image is finished all the same,
-// within the judge's limit.
+// It may be called for several claims at once: one is decoded while another is
+// read by the network. When ctx ends, images that the judge has begun are
+// finished all the same, within its limit; one that waits for the network is
+// left for another time, with the error of ctx.
 func (p *Pipeline) Handle(ctx context.Context, c Claim) error {
-	select {
-	case p.hand <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	defer func() { <-p.hand }()
-
 	known, err := p.Ledger.Known(c.Digest)
 	if err != nil {
 		return fmt.Errorf("look up image %.12s: %w", c.Digest, err)
 	}
-	p.Observer.Taken()
-	defer p.Observer.Done()
+	p.taken()
+	defer p.done()
 	if known {
 		return p.duplicate(c)
 	}
@@ -148,8 +150,24 @@ func (p *Pipeline) Handle(ctx context.Context, c Claim) error {
 	case err != nil:
 		return err
 	}
+	p.observing.Lock()
+	defer p.observing.Unlock()
 	p.Observer.Answered(img, verdict.Picture)
 	return nil
+}
+
+func (p *Pipeline) taken() {
+	p.observing.Lock()
+	defer p.observing.Unlock()
+	p.hand++
+	p.Observer.Taken()
+}
+
+func (p *Pipeline) done() {
+	p.observing.Lock()
+	defer p.observing.Unlock()
+	p.hand--
+	p.Observer.Done(p.hand)
 }
 
 func (p *Pipeline) verdict(ctx context.Context, c Claim) (Verdict, error) {
@@ -169,7 +187,18 @@ func (p *Pipeline) decide(img *spine.Image, d spine.Decision, readings []spine.R
 // settle brings the image's result to disk. What the ledger will not take as
 // it is, it is offered once more as the refusal or failure that it amounts to:
 // the image ends with one result, and the next one gets its turn.
+//
+// The same bytes may be in hand twice, from two shares. Whichever comes second
+// is ErrKnown before it touches the quarantine.
 func (p *Pipeline) settle(img *spine.Image, c Claim) error {
+	p.settling.Lock()
+	defer p.settling.Unlock()
+	switch known, err := p.Ledger.Known(c.Digest); {
+	case err != nil:
+		return fmt.Errorf("look up image %.12s: %w", c.Digest, err)
+	case known:
+		return ErrKnown
+	}
 	unsendable, err := p.commit(img, c)
 	if errors.Is(err, ErrConflict) {
 		p.decide(img, decline(spine.Faultf(spine.Conflict, "another image has this SOPInstanceUID")), nil)

@@ -13,7 +13,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"spinebox/internal/spine"
@@ -22,6 +24,7 @@ import (
 
 // books is a ledger in memory that fails as it is told to.
 type books struct {
+	mu         sync.Mutex
 	images     map[string]spine.Image
 	messages   []wire.Result
 	duplicates map[string]bool
@@ -40,11 +43,15 @@ func (b *books) failing(step string) error {
 }
 
 func (b *books) Known(digest string) (bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	_, known := b.images[digest]
 	return known, b.failing("known")
 }
 
 func (b *books) Duplicate(seen spine.Sighting) (bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if err := b.failing("duplicate"); err != nil {
 		return false, err
 	}
@@ -57,6 +64,8 @@ func (b *books) Duplicate(seen spine.Sighting) (bool, error) {
 }
 
 func (b *books) Commit(img *spine.Image, seen spine.Sighting, message func(uint64) ([]byte, string, error)) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if err := b.failing("commit"); err != nil {
 		return err
 	}
@@ -89,12 +98,16 @@ func (b *books) Commit(img *spine.Image, seen spine.Sighting, message func(uint6
 // witness notes what an observer is told.
 type witness struct {
 	taken, done int
+	most        int // images in hand when another one was done
 	answered    []spine.Image
 }
 
 func (w *witness) Taken()                                      { w.taken++ }
 func (w *witness) Answered(img *spine.Image, _ *spine.Picture) { w.answered = append(w.answered, *img) }
-func (w *witness) Done()                                       { w.done++ }
+func (w *witness) Done(left int) {
+	w.done++
+	w.most = max(w.most, left)
+}
 
 // bench is a pipeline on a folder of its own.
 type bench struct {
@@ -374,5 +387,46 @@ func TestWhateverFailsEveryImageHasExactlyOneResult(t *testing.T) {
 	}
 	if b.witness.taken != b.witness.done {
 		t.Errorf("taken %d times, done %d times", b.witness.taken, b.witness.done)
+	}
+}
+
+// The same bytes come from two shares at once, and are judged differently: one
+// result, one duplicate, and the quarantine agrees with the result.
+func TestTheSameBytesFromTwoSharesAtOnce(t *testing.T) {
+	for _, firstFails := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			judged := 0
+			b := newBench(t, testJudge(func(path string) (*spine.Picture, error) {
+				judged++
+				if time.Sleep(time.Second); (judged == 1) == firstFails { // of the bubble's clock
+					return nil, errors.New("a passing weakness")
+				}
+				return xray(path)
+			}, sure))
+			one, two := b.drop(t, "a.dcm", "an X-ray"), b.drop(t, "b.dcm", "an X-ray")
+			two.Source = "other"
+			var handling sync.WaitGroup
+			for _, c := range []Claim{one, two} {
+				handling.Go(func() {
+					if err := b.Handle(t.Context(), c); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			handling.Wait()
+			if judged != 2 || len(b.books.messages) != 1 || len(b.books.duplicates) != 1 || len(b.witness.answered) != 1 {
+				t.Fatalf("%d were judged; %d results, %d duplicates, %d shown", judged, len(b.books.messages), len(b.books.duplicates), len(b.witness.answered))
+			}
+			failed := 0
+			if b.books.images[one.Digest].Decision.Outcome == spine.Failed {
+				failed = 1
+			}
+			if n, err := b.Quarantined(); n != failed || err != nil {
+				t.Errorf("%d results failed, %d files are in quarantine (%v)", failed, n, err)
+			}
+			if b.witness.taken != 2 || b.witness.done != 2 || b.witness.most != 1 || b.hand != 0 {
+				t.Errorf("the room saw %+v", b.witness)
+			}
+		})
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -24,10 +25,12 @@ type rig struct {
 	clock       time.Time
 	log         *lines
 
+	mu      sync.Mutex // guards the next three
 	handled []Claim
 	bytes   []string        // of the copies, as the handler found them
 	ledger  map[string]bool // outlives the watcher
-	refuse  error           // what Handle answers
+
+	refuse error // what Handle answers
 }
 
 type lines struct {
@@ -67,6 +70,8 @@ func (r *rig) restart(change ...func(*Options)) {
 		Name: "scanner", Root: r.root, Spool: r.spool, Reserve: 1,
 		Whole: whole,
 		Known: func(source, name string, size int64, mod time.Time, inode uint64) (bool, error) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
 			return r.ledger[sightingKey(source, name, size, mod, inode)], nil
 		},
 		Handle: r.handle,
@@ -110,6 +115,8 @@ func (r *rig) handle(_ context.Context, c Claim) error {
 	if got := hex.EncodeToString(sum[:]); got != c.Digest || int64(len(data)) != c.Size {
 		r.t.Errorf("claim says %s, %d bytes; the copy has %s, %d bytes", c.Digest, c.Size, got, len(data))
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.handled = append(r.handled, c)
 	r.bytes = append(r.bytes, string(data))
 	r.ledger[sightingKey(c.Source, c.Name, c.Size, c.ModTime, c.Inode)] = true
@@ -152,9 +159,12 @@ func (r *rig) must(err error) {
 	}
 }
 
-// want checks the contents that were handled so far.
+// want checks the contents that were handled so far, in whatever order: two are
+// in hand at once.
 func (r *rig) want(contents ...string) {
 	r.t.Helper()
+	slices.Sort(r.bytes)
+	slices.Sort(contents)
 	if fmt.Sprintf("%q", r.bytes) != fmt.Sprintf("%q", contents) {
 		r.t.Fatalf("handled %q, want %q", r.bytes, contents)
 	}

@@ -21,6 +21,13 @@ func (w *Watcher) progress() {
 	w.status.Waiting = w.waiting()
 }
 
+// count says how many files still wait.
+func (w *Watcher) count() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.status.Waiting = w.waiting()
+}
+
 // conclude brings the status up to date after a scan and logs what changed.
 func (w *Watcher) conclude(online bool, err error) {
 	next := w.Status()

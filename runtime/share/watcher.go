@@ -81,7 +81,12 @@ type Options struct {
 	// so Handle MUST leave Path where it is. After nil the watcher removes
 	// Path: what is to be kept is moved or linked away before. Handle may
 	// block for as long as the box is busy: that is what holds intake back.
+	//
+	// It is called for up to Ahead claims at once, never twice for the same
+	// digest. The watcher waits for all of them before Scan or Run returns.
 	Handle func(ctx context.Context, c Claim) error
+
+	Ahead int // claims in hand at once, while the next is copied; 0: 2
 
 	// Alive, when not nil, is called with every sign of progress: while the
 	// share answers, however slowly, and after every scan of Run, also of one
@@ -99,13 +104,16 @@ type Watcher struct {
 	lane  lane
 	spool spool
 
-	scanning sync.Mutex // one scan at a time; guards the next six
-	restored bool       // the spool's leftovers are in held
-	held     []Claim    // in the spool, not handled yet
+	scanning sync.Mutex      // one scan at a time; guards the next seven
+	restored bool            // the spool's leftovers are in held
+	held     []*held         // in the spool, not brought to their end yet
+	inHand   map[string]bool // those of them that are being handled, by digest
 	seen     map[string]*file
 	odd      map[oddity]bool
 	denied   int
 	forgot   time.Time // when Forget was last called
+
+	ended chan ended // from the handling of a claim to the scan
 
 	mu     sync.Mutex // guards status
 	status spine.ShareStatus
@@ -132,6 +140,7 @@ func New(o Options) (*Watcher, error) {
 		return nil, fmt.Errorf("share %s: Whole, Known and Handle are needed", o.Name)
 	}
 	o.Scan = orDefault(o.Scan, 2*time.Second)
+	o.Ahead = orDefault(o.Ahead, 2)
 	o.Patience = orDefault(o.Patience, time.Minute)
 	o.Limit = orDefault(o.Limit, 10*time.Second)
 	o.MaxBytes = orDefault(o.MaxBytes, 512<<20)
@@ -146,15 +155,17 @@ func New(o Options) (*Watcher, error) {
 		o.Alive = func() {}
 	}
 	return &Watcher{
-		o:     o,
-		log:   o.Log.With("share", o.Name),
-		lane:  lane{limit: o.Limit, alive: o.Alive},
-		spool: spool{dir: o.Spool, reserve: o.Reserve},
-		odd:   map[oddity]bool{},
+		o:      o,
+		log:    o.Log.With("share", o.Name),
+		lane:   lane{limit: o.Limit, alive: o.Alive},
+		spool:  spool{dir: o.Spool, reserve: o.Reserve},
+		inHand: map[string]bool{},
+		odd:    map[oddity]bool{},
+		ended:  make(chan ended),
 	}, nil
 }
 
-func orDefault[T int64 | time.Duration](v, d T) T {
+func orDefault[T int | int64 | time.Duration](v, d T) T {
 	if v == 0 {
 		return d
 	}
@@ -218,7 +229,20 @@ func (w *Watcher) scan(ctx context.Context) (online bool, err error) {
 		return true, err
 	}
 	w.progress()
-	for _, e := range found.files {
+	online, err = w.takeAll(ctx, found.files)
+	if e := w.awaitAll(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = w.forget()
+	}
+	return online, err
+}
+
+// takeAll takes the files that are due. It returns an error when the scan must
+// end; claims may still be in hand then.
+func (w *Watcher) takeAll(ctx context.Context, files []entry) (online bool, err error) {
+	for _, e := range files {
 		if err := ctx.Err(); err != nil {
 			return true, err
 		}
@@ -229,9 +253,8 @@ func (w *Watcher) scan(ctx context.Context) (online bool, err error) {
 		if online, err := w.take(ctx, e, f); err != nil {
 			return online, err
 		}
-		w.progress()
 	}
-	return true, w.forget()
+	return true, nil
 }
 
 // forgetEvery is how often the ledger is rid of files that have gone: it reads
@@ -250,37 +273,6 @@ func (w *Watcher) forget() error {
 	}
 	if n > 0 {
 		w.log.Debug("forgot files that have gone from the share", "count", n)
-	}
-	return nil
-}
-
-// offerHeld hands over what is in the spool already.
-func (w *Watcher) offerHeld(ctx context.Context) error {
-	if !w.restored {
-		claims, err := w.spool.restore()
-		if err != nil {
-			return err
-		}
-		w.held, w.restored = claims, true
-		if len(claims) > 0 {
-			w.log.Info("copies from before the restart are offered again", "count", len(claims))
-		}
-	}
-	for len(w.held) > 0 {
-		c := w.held[0]
-		known, err := w.o.Known(c.Source, c.Name, c.Size, c.ModTime, c.Inode)
-		if err != nil {
-			return fmt.Errorf("the box cannot look up what it knows: %w", err)
-		}
-		if !known {
-			if err := w.o.Handle(ctx, c); err != nil {
-				return fmt.Errorf("the box cannot take files in: %w", err)
-			}
-		}
-		if err := w.spool.drop(c.Digest); err != nil {
-			return err
-		}
-		w.held = w.held[1:]
 	}
 	return nil
 }
@@ -323,7 +315,7 @@ func (w *Watcher) observe(found listing) error {
 }
 
 // take copies a settled file, looks whether it is whole or its patience has
-// ended, and if so hands it over. It returns an error when the scan must end.
+// ended, and if so hands it over, which does not wait for its end. It returns an error when the scan must end.
 func (w *Watcher) take(ctx context.Context, e entry, f *file) (online bool, err error) {
 	if err := w.spool.room(e.size); err != nil {
 		return true, err
@@ -358,6 +350,10 @@ func (w *Watcher) take(ctx context.Context, e entry, f *file) (online bool, err 
 		w.putOff(f)
 		return true, nil
 	}
+	if err := w.awaitOther(p.digest); err != nil {
+		p.discard()
+		return true, err
+	}
 	claim, err := w.spool.keep(p, note{
 		Source: w.o.Name, Name: []byte(e.name), Size: e.size, Modified: e.time(), Inode: e.inode,
 		Whole: whole, Received: now,
@@ -365,12 +361,9 @@ func (w *Watcher) take(ctx context.Context, e entry, f *file) (online bool, err 
 	if err != nil {
 		return true, err
 	}
-	w.held = append(w.held, claim)
-	if err := w.offerHeld(ctx); err != nil {
-		return true, err
-	}
-	f.done = true
-	return true, nil
+	h := &held{Claim: claim, file: f}
+	w.held = append(w.held, h)
+	return true, w.hand(ctx, h)
 }
 
 // putOff sets the next look: the longer a file has been as it is, the rarer
