@@ -76,8 +76,9 @@ func withHint(err error, hint string) error { return &hinted{err, hint} }
 
 func newCommand() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "spinebox",
-		Short: "Classify spine X-rays and show where the network looked",
+		Use:     "spinebox",
+		Version: version,
+		Short:   "Classify spine X-rays and show where the network looked",
 		Long: "Spinebox watches the folder that an X-ray unit writes to, classifies each spine X-ray as normal,\n" +
 			"scoliosis or spondylolisthesis with a heatmap, or says why it does not answer.\n" + spine.IntendedUse,
 		Example: `  spinebox classify x-ray.dcm              # one answer, now

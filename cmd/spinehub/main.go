@@ -82,8 +82,9 @@ func hintFor(err error) string {
 
 func newCommand() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "spinehub",
-		Short: "Keep the results of all boxes",
+		Use:     "spinehub",
+		Version: version,
+		Short:   "Keep the results of all boxes",
 		Long: "Spinehub takes the results of all boxes from an MQTT broker, keeps them, and sends each box the\n" +
 			"receipts that let it forget.\n" + spine.IntendedUse,
 		Example: `  spinehub serve --broker tcp://broker:1883 --store /var/lib/spinehub
