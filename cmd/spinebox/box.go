@@ -124,8 +124,8 @@ func (b *box) openPipeline() error {
 	p, err := pipeline.New(pipeline.Options{
 		Judge:  pipeline.NewJudge(b.config.decode, b.model, rules, b.log),
 		Ledger: records{b.ledger}, Origin: b.origin, Thresholds: thresholds,
-		Quarantine: filepath.Join(b.config.Data, "quarantine"),
-		Observer:   b, Log: b.log, Now: time.Now,
+		Quarantine: filepath.Join(b.config.Data, "quarantine"), Notes: filepath.Join(b.config.Data, "reading"),
+		Observer: b, Log: b.log, Now: time.Now,
 	})
 	if err != nil {
 		return err

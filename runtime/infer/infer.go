@@ -238,7 +238,11 @@ func (m *Model) Close() error {
 		return nil
 	}
 	m.closed = true
-	return m.session.Close()
+	err := m.session.Close()
+	m.session, m.fetches, m.top = nil, nil, nil
+	runtime.GC() // tensors that nobody holds
+	trim()
+	return err
 }
 
 // softmax of the logits divided by the temperature.

@@ -25,7 +25,11 @@ func (o Options) session() (*tf.SessionOptions, error) {
 		// The networks are chains: a second operation at the same time would
 		// only take threads from the first.
 		InterOpParallelismThreads: 1,
-		GpuOptions:                &pb.GPUOptions{AllowGrowth: o.AllowGrowth},
+		// Threads of its own, with the environment's default that
+		// internal/libtensorflow sets: in one pool for all, a model that is
+		// being loaded makes those at work wait for whole operations.
+		UsePerSessionThreads: true,
+		GpuOptions:           &pb.GPUOptions{AllowGrowth: o.AllowGrowth},
 	}
 	if !o.GPU {
 		config.DeviceCount = map[string]int32{"GPU": 0}

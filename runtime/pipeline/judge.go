@@ -87,6 +87,12 @@ type Verdict struct {
 //
 // The limit is for both stages together. Waiting for them does not count.
 func (j *Judge) Judge(ctx context.Context, path string) (Verdict, error) {
+	return j.judge(ctx, path, func() func() { return func() {} })
+}
+
+// judge is Judge for somebody who wants to know when the network begins to read
+// (the picture waits for it) and when it has ended.
+func (j *Judge) judge(ctx context.Context, path string, begin func() (end func())) (Verdict, error) {
 	if ctx.Err() != nil {
 		return Verdict{}, ctx.Err()
 	}
@@ -114,7 +120,10 @@ func (j *Judge) Judge(ctx context.Context, path string) (Verdict, error) {
 		return Verdict{}, err
 	}
 	read, inTime := within(left, j.reading, func(ctx context.Context) Verdict {
-		return j.guard(func(r *Verdict) error { return j.ask(ctx, v.Picture, r) })
+		return j.guard(func(r *Verdict) error {
+			defer begin()()
+			return j.ask(ctx, v.Picture, r)
+		})
 	})
 	if !inTime {
 		read = Verdict{Decision: j.late()}

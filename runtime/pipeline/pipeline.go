@@ -84,6 +84,7 @@ type Options struct {
 	Origin     wire.Origin // in whose name results are sent
 	Thresholds string      // wire.DecisionDigest of the thresholds and readers
 	Quarantine string      // folder for files that failed, on the spool's file system
+	Notes      string      // folder for notes of what the network reads
 	Observer   Observer
 	Log        *slog.Logger
 	Now        func() time.Time
@@ -93,11 +94,22 @@ type Options struct {
 type Pipeline struct {
 	Options
 	quarantine quarantine
+	deaths     *deaths
+
+	switching sync.Mutex // guards present
+	present   *seat
 
 	settling sync.Mutex // one image at a time goes to quarantine and ledger
 
 	observing sync.Mutex // guards hand, and calls of the observer
 	hand      int        // images in hand
+}
+
+// seat is who answers: a judge with the digest of what he decides by.
+type seat struct {
+	judge      *Judge
+	thresholds string
+	images     sync.WaitGroup // in his hands
 }
 
 // New returns a pipeline. It makes the quarantine folder, which nobody but the
@@ -107,7 +119,33 @@ func New(o Options) (*Pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Pipeline{Options: o, quarantine: q}, nil
+	d, err := openDeaths(o.Notes)
+	if err != nil {
+		return nil, err
+	}
+	return &Pipeline{Options: o, quarantine: q, deaths: d, present: &seat{judge: o.Judge, thresholds: o.Thresholds}}, nil
+}
+
+// Replace lets another judge answer from the next image on. Images in hand are
+// finished by the present one; released is called when he has none left, and
+// then only may his network be closed.
+func (p *Pipeline) Replace(judge *Judge, thresholds string, released func()) {
+	p.switching.Lock()
+	former := p.present
+	p.present = &seat{judge: judge, thresholds: thresholds}
+	p.switching.Unlock()
+	go func() {
+		former.images.Wait()
+		released()
+	}()
+}
+
+// take returns the seat for one image, which tells it when it is done.
+func (p *Pipeline) take() *seat {
+	p.switching.Lock()
+	defer p.switching.Unlock()
+	p.present.images.Add(1)
+	return p.present
 }
 
 // Quarantined returns how many files are in quarantine.
@@ -130,9 +168,12 @@ func (p *Pipeline) Handle(ctx context.Context, c Claim) error {
 	p.taken()
 	defer p.done()
 	if known {
+		p.deaths.forget(c.Digest)
 		return p.duplicate(c)
 	}
-	verdict, err := p.verdict(ctx, c)
+	seat := p.take()
+	defer seat.images.Done()
+	verdict, err := p.verdict(ctx, seat.judge, c)
 	if err != nil {
 		return err
 	}
@@ -144,12 +185,13 @@ func (p *Pipeline) Handle(ctx context.Context, c Claim) error {
 		img.Width, img.Height, img.SOPInstanceUID = v.Width, v.Height, v.Facts.SOPInstanceUID
 	}
 	p.decide(img, verdict.Decision, verdict.Readings)
-	switch err := p.settle(img, c); {
+	switch err := p.settle(seat, img, c); {
 	case errors.Is(err, ErrKnown):
 		return p.duplicate(c)
 	case err != nil:
 		return err
 	}
+	p.deaths.forget(c.Digest)
 	p.observing.Lock()
 	defer p.observing.Unlock()
 	p.Observer.Answered(img, verdict.Picture)
@@ -170,11 +212,19 @@ func (p *Pipeline) done() {
 	p.Observer.Done(p.hand)
 }
 
-func (p *Pipeline) verdict(ctx context.Context, c Claim) (Verdict, error) {
+func (p *Pipeline) verdict(ctx context.Context, j *Judge, c Claim) (Verdict, error) {
 	if !c.Whole {
 		return Verdict{Decision: decline(spine.Faultf(spine.Corrupt, "the file stayed incomplete"))}, nil
 	}
-	return p.Judge.Judge(ctx, c.Path)
+	if n := p.deaths.of(c.Digest); n >= fatal {
+		return Verdict{Decision: decline(fmt.Errorf("the service died %d times while the network read it", n))}, nil
+	}
+	return j.judge(ctx, c.Path, func() func() {
+		if err := p.deaths.begin(c.Digest); err != nil {
+			p.Log.Warn("it is not noted that the network reads an image", "image", short(c.Digest), "error", err)
+		}
+		return func() { p.deaths.end(c.Digest) }
+	})
 }
 
 // decide writes the decision into the image's record.
@@ -190,7 +240,7 @@ func (p *Pipeline) decide(img *spine.Image, d spine.Decision, readings []spine.R
 //
 // The same bytes may be in hand twice, from two shares. Whichever comes second
 // is ErrKnown before it touches the quarantine.
-func (p *Pipeline) settle(img *spine.Image, c Claim) error {
+func (p *Pipeline) settle(s *seat, img *spine.Image, c Claim) error {
 	p.settling.Lock()
 	defer p.settling.Unlock()
 	switch known, err := p.Ledger.Known(c.Digest); {
@@ -199,14 +249,14 @@ func (p *Pipeline) settle(img *spine.Image, c Claim) error {
 	case known:
 		return ErrKnown
 	}
-	unsendable, err := p.commit(img, c)
+	unsendable, err := p.commit(s, img, c)
 	if errors.Is(err, ErrConflict) {
 		p.decide(img, decline(spine.Faultf(spine.Conflict, "another image has this SOPInstanceUID")), nil)
-		unsendable, err = p.commit(img, c)
+		unsendable, err = p.commit(s, img, c)
 	}
 	if unsendable {
 		p.decide(img, decline(fmt.Errorf("its result cannot be sent: %w", err)), nil)
-		_, err = p.commit(img, c)
+		_, err = p.commit(s, img, c)
 	}
 	if err != nil {
 		return fmt.Errorf("commit image %.12s: %w", c.Digest, err)
@@ -229,14 +279,14 @@ func (p *Pipeline) settle(img *spine.Image, c Claim) error {
 // lies there before the ledger says so: the other way round, a crash between
 // the two would leave a failure without its file. unsendable says that no
 // message could be made of the image as it is.
-func (p *Pipeline) commit(img *spine.Image, c Claim) (unsendable bool, err error) {
+func (p *Pipeline) commit(s *seat, img *spine.Image, c Claim) (unsendable bool, err error) {
 	if img.Decision.Outcome == spine.Failed {
 		if err := p.quarantine.keep(c, img); err != nil {
 			return false, err
 		}
 	}
 	err = p.Ledger.Commit(img, c.sighting(), func(uint64) ([]byte, string, error) {
-		result := wire.NewResult(p.Origin, img, p.Thresholds)
+		result := wire.NewResult(p.Origin, img, s.thresholds)
 		message, err := result.Encode()
 		unsendable = err != nil
 		return message, result.ID, err

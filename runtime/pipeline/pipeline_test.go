@@ -123,7 +123,7 @@ func newBench(t *testing.T, judge *Judge) *bench {
 	p, err := New(Options{
 		Judge: judge, Ledger: b.books, Origin: wire.Origin{Site: "site", Device: "box", Key: wire.SiteKey{1}},
 		Thresholds: wire.DecisionDigest(map[string]float64{"confidence": 0.6}, nil),
-		Quarantine: filepath.Join(b.dir, "quarantine"), Observer: b.witness,
+		Quarantine: filepath.Join(b.dir, "quarantine"), Notes: filepath.Join(b.dir, "notes"), Observer: b.witness,
 		Log: slog.New(slog.DiscardHandler), Now: time.Now,
 	})
 	if err != nil {
