@@ -86,11 +86,12 @@ func (b *box) openModel() error {
 }
 
 func (b *box) openRoom() error {
-	lamps, err := b.config.Panel.open(b.log)
+	front, err := b.config.Panel.open()
 	if err != nil {
 		return err
 	}
-	b.panel = panel.New(lamps, b.log)
+	b.panel = panel.New(panel.Options{Lights: front.lights, Display: front.display, Log: b.log,
+		Report: func(p spine.PanelStatus) { b.health.Update(func(s *spine.Status) { s.Panel = p }) }})
 	if b.config.Kiosk.Listen == "" {
 		return nil
 	}

@@ -38,8 +38,7 @@ type config struct {
 	Kiosk     kioskConfig     `yaml:"kiosk"`
 	Panel     panelConfig     `yaml:"panel"`
 
-	file  string         // where it was read, for messages
-	lines map[string]int // of every key that the file gives, for messages
+	source document
 }
 
 type shareConfig struct {
@@ -131,10 +130,10 @@ func readConfig(path string) (*config, []problem, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	c.file = path
+	c.source.file = path
 	share := c.Shares[0] // what a share's keys are when the file leaves them out
 	share.Name, share.Path = "", ""
-	problems := c.fill(raw, share)
+	problems := c.source.fill(raw, c, share)
 	folder, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the configuration: %w", err)
@@ -151,15 +150,15 @@ func loadConfig(path string) (*config, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(problems) == 0 {
-		return c, nil
+	if err := unusable("the configuration", problems); err != nil {
+		return nil, withHint(err, "`spinebox config check` checks it without starting anything")
 	}
-	var text strings.Builder
-	for _, p := range problems {
-		text.WriteString("\n  " + p.String())
-	}
-	return nil, withHint(fmt.Errorf("the configuration is not usable:%s", text.String()),
-		"`spinebox config check` checks it without starting anything")
+	return c, nil
+}
+
+// wrong makes a problem with the key, such as "shares[0].path".
+func (c *config) wrong(key, format string, args ...any) problem {
+	return c.source.wrong(key, format, args...)
 }
 
 // resolve makes the paths absolute, beginning at the file's own folder, so

@@ -174,8 +174,9 @@ func (c *config) inspect() (problems []problem, notes []string) {
 	wrong("broker.ca", err)
 	_, err = c.Broker.password()
 	wrong("broker.password_file", err)
-	_, err = c.Panel.pins()
+	_, wrongs, err := c.Panel.front()
 	wrong("panel.board", err)
+	problems = append(problems, wrongs...)
 	for _, s := range c.Shares {
 		if _, err := os.Stat(s.Path); err != nil {
 			notes = append(notes, fmt.Sprintf("the share %s is not there now (%v); the service will wait for it", s.Name, err))

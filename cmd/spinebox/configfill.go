@@ -32,23 +32,43 @@ func (p problem) String() string {
 	return fmt.Sprintf("%s: %s: %s", place, p.key, p.what)
 }
 
+// unusable returns all that is wrong with a file as one error, or nil.
+func unusable(what string, problems []problem) error {
+	if len(problems) == 0 {
+		return nil
+	}
+	var text strings.Builder
+	for _, p := range problems {
+		text.WriteString("\n  " + p.String())
+	}
+	return fmt.Errorf("%s is not usable:%s", what, text.String())
+}
+
+// document is a YAML file that people edit: where it was read, and where in it
+// each key stands, for messages.
+type document struct {
+	file  string
+	lines map[string]int // of every key that the file gives
+}
+
 // wrong makes a problem with the key, such as "shares[0].path".
-func (c *config) wrong(key, format string, args ...any) problem {
-	return problem{c.file, c.lines[key], key, fmt.Sprintf(format, args...)}
+func (d *document) wrong(key, format string, args ...any) problem {
+	return problem{d.file, d.lines[key], key, fmt.Sprintf(format, args...)}
 }
 
 // syntaxError matches the library's "[line:column] sentence".
 var syntaxError = regexp.MustCompile(`^\[(\d+):\d+\] (.*)`)
 
-// fill reads the YAML over the configuration as it is and returns everything
-// that is wrong with it. The library's own strict decoding stops at the first
-// unknown key; somebody who edits this file in a basement without a network
-// wants to hear of all of them at once.
-func (c *config) fill(raw []byte, share shareConfig) []problem {
-	c.lines = map[string]int{}
+// fill reads the YAML over what to points to as it is, and returns everything
+// that is wrong with it; entry is what an entry of a list is before the file
+// says more. The library's own strict decoding stops at the first unknown key;
+// somebody who edits this file in a basement without a network wants to hear of
+// all of them at once.
+func (d *document) fill(raw []byte, to, entry any) []problem {
+	d.lines = map[string]int{}
 	file, err := parser.ParseBytes(raw, 0)
 	if err != nil {
-		p := problem{file: c.file, what: err.Error()}
+		p := problem{file: d.file, what: err.Error()}
 		if m := syntaxError.FindStringSubmatch(err.Error()); m != nil {
 			fmt.Sscan(m[1], &p.line)
 			p.what = "this is not YAML: " + m[2]
@@ -56,28 +76,28 @@ func (c *config) fill(raw []byte, share shareConfig) []problem {
 		return []problem{p}
 	}
 	if len(file.Docs) > 1 {
-		return []problem{c.wrong("", "there are %d documents in the file; keep one", len(file.Docs))}
+		return []problem{d.wrong("", "there are %d documents in the file; keep one", len(file.Docs))}
 	}
-	f := filler{config: c, share: share}
+	f := filler{document: d, entry: reflect.ValueOf(entry)}
 	if len(file.Docs) == 1 && file.Docs[0].Body != nil {
-		f.value(file.Docs[0].Body, reflect.ValueOf(c).Elem(), "")
+		f.value(file.Docs[0].Body, reflect.ValueOf(to).Elem(), "")
 	}
 	return f.problems
 }
 
 type filler struct {
-	config   *config
-	share    shareConfig
+	*document
+	entry    reflect.Value
 	problems []problem
 }
 
 func (f *filler) complain(key, format string, args ...any) {
-	f.problems = append(f.problems, f.config.wrong(key, format, args...))
+	f.problems = append(f.problems, f.wrong(key, format, args...))
 }
 
 func (f *filler) value(node ast.Node, to reflect.Value, key string) {
 	if key != "" {
-		f.config.lines[key] = node.GetToken().Position.Line
+		f.lines[key] = node.GetToken().Position.Line
 	}
 	switch node.(type) {
 	case *ast.NullNode, *ast.CommentGroupNode:
@@ -87,6 +107,9 @@ func (f *filler) value(node ast.Node, to reflect.Value, key string) {
 		return
 	}
 	switch to.Kind() {
+	case reflect.Pointer: // a section that need not be there
+		to.Set(reflect.New(to.Type().Elem()))
+		f.value(node, to.Elem(), key)
 	case reflect.Struct:
 		f.mapping(node, to, key)
 	case reflect.Slice:
@@ -109,12 +132,12 @@ func (f *filler) mapping(node ast.Node, to reflect.Value, key string) {
 		path := strings.TrimPrefix(key+"."+name, ".")
 		i := slices.Index(keys(to.Type()), name)
 		if i < 0 {
-			f.config.lines[path] = entry.Key().GetToken().Position.Line
+			f.lines[path] = entry.Key().GetToken().Position.Line
 			f.complain(path, "there is no such key; there are %s", strings.Join(keys(to.Type()), ", "))
 			continue
 		}
 		f.value(entry.Value(), to.Field(i), path)
-		f.config.lines[path] = entry.Key().GetToken().Position.Line
+		f.lines[path] = entry.Key().GetToken().Position.Line
 	}
 }
 
@@ -126,7 +149,7 @@ func (f *filler) sequence(node ast.Node, to reflect.Value, key string) {
 	}
 	to.SetZero()
 	for entry := list.ArrayRange(); entry.Next(); {
-		to.Set(reflect.Append(to, reflect.ValueOf(f.share)))
+		to.Set(reflect.Append(to, f.entry))
 		i := to.Len() - 1
 		f.value(entry.Value(), to.Index(i), fmt.Sprintf("%s[%d]", key, i))
 	}

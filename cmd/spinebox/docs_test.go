@@ -84,3 +84,14 @@ func TestTheUnitIsHardened(t *testing.T) {
 		}
 	}
 }
+
+// The example of a board file is one, down to the keys that it explains.
+func TestTheExampleOfABoard(t *testing.T) {
+	f, problems, err := panelConfig{Board: "../../systemd/boards/jetson-orin-nano.yml"}.front()
+	if err != nil || len(problems) > 0 || f.lights == nil || f.display == nil {
+		t.Errorf("it gives %+v, %v, %v", f, problems, err)
+	}
+	if !strings.Contains(readText(t, "../../docs/operations.md"), "systemd/boards/jetson-orin-nano.yml") {
+		t.Error("docs/operations.md does not name it")
+	}
+}

@@ -2,57 +2,104 @@ package main
 
 import (
 	"fmt"
-	"log/slog"
 	"os"
-
-	"github.com/goccy/go-yaml"
 
 	"spinebox/device/board"
 	"spinebox/device/panel"
 )
 
-// boardFile is the file that names the lamps' lines: docs/operations.md.
+// boardFile names the lines and the bus of a board's front; its keys are
+// explained in systemd/boards/jetson-orin-nano.yml.
 type boardFile struct {
-	Lamps map[string]struct {
-		Chip      string `yaml:"chip"`
-		Line      int    `yaml:"line"`
-		ActiveLow bool   `yaml:"active_low"`
-	} `yaml:"lamps"`
+	Lamps   lampLines   `yaml:"lamps"`
+	Display *screenFile `yaml:"display"`
 }
 
-// pins reads the board file. For the simulated board it returns none.
-func (c panelConfig) pins() (board.Config, error) {
+// lampLines are the lamps that there can be.
+type lampLines struct {
+	Red   *lineFile `yaml:"red"`
+	Amber *lineFile `yaml:"amber"`
+	Green *lineFile `yaml:"green"`
+	White *lineFile `yaml:"white"`
+}
+
+type lineFile struct {
+	Chip      string `yaml:"chip"`
+	Line      *int   `yaml:"line"`
+	ActiveLow bool   `yaml:"active_low"`
+}
+
+type screenFile struct {
+	Bus     *int `yaml:"bus"`
+	Address int  `yaml:"address"`
+	Rotated bool `yaml:"rotated"`
+}
+
+// number returns a number of the file, or -1, which is none, where it is left
+// out: no line and no bus is guessed.
+func number(n *int) int {
+	if n == nil {
+		return -1
+	}
+	return *n
+}
+
+// front is what the panel drives; either may be nil.
+type front struct {
+	lamps   []string // that it has, from the top
+	lights  panel.Lights
+	display panel.Display
+}
+
+// front reads the board file and returns what it describes, with everything
+// that is wrong in it. Nothing is opened: what is not connected now may come.
+// The simulated board has nothing: what it would show is in the log.
+func (c panelConfig) front() (front, []problem, error) {
 	if c.Board == simulatedBoard || c.Board == "" {
-		return board.Config{}, nil
+		return front{}, nil, nil
 	}
 	raw, err := os.ReadFile(c.Board)
 	if err != nil {
-		return board.Config{}, fmt.Errorf("read the board: %w", err)
+		return front{}, nil, fmt.Errorf("read the board: %w", err)
 	}
 	var file boardFile
-	if err := yaml.UnmarshalWithOptions(raw, &file, yaml.Strict()); err != nil {
-		return board.Config{}, fmt.Errorf("read the board %s: %w", c.Board, err)
-	}
-	pins := board.Config{Lamps: map[string]board.Line{}}
-	for name, line := range file.Lamps {
-		switch name {
-		case "green", "white", "amber", "red":
-			pins.Lamps[name] = board.Line{Chip: line.Chip, Number: line.Line, ActiveLow: line.ActiveLow}
-		default:
-			return board.Config{}, fmt.Errorf("read the board %s: there is no lamp %q; there are green, white, amber and red", c.Board, name)
+	source := document{file: c.Board}
+	problems := source.fill(raw, &file, nil)
+
+	var f front
+	lines := map[string]board.Line{}
+	given := map[string]*lineFile{"red": file.Lamps.Red, "amber": file.Lamps.Amber, "green": file.Lamps.Green, "white": file.Lamps.White}
+	for _, name := range panel.Places() {
+		if line := given[name]; line != nil {
+			f.lamps = append(f.lamps, name)
+			lines[name] = board.Line{Chip: line.Chip, Number: number(line.Line), ActiveLow: line.ActiveLow}
 		}
 	}
-	return pins, nil
+	if len(lines) > 0 {
+		lamps, err := board.NewLamps(lines)
+		if err != nil {
+			problems = append(problems, source.wrong("lamps", "%v", err))
+		}
+		f.lights = lamps
+	}
+	if s := file.Display; s != nil {
+		display, err := board.NewDisplay(board.Screen{Bus: number(s.Bus), Address: s.Address, Rotated: s.Rotated})
+		if err != nil {
+			problems = append(problems, source.wrong("display", "%v", err))
+		}
+		f.display = display
+	}
+	return f, problems, nil
 }
 
-// open returns the board that the panel drives.
-func (c panelConfig) open(log *slog.Logger) (panel.Board, error) {
-	if c.Board == simulatedBoard {
-		return board.NewSimulated(log), nil
+// open is front for commands that need a good board file.
+func (c panelConfig) open() (front, error) {
+	f, problems, err := c.front()
+	if err == nil {
+		err = unusable("the board file", problems)
 	}
-	pins, err := c.pins()
 	if err != nil {
-		return nil, err
+		return front{}, err
 	}
-	return board.Open(pins)
+	return f, nil
 }

@@ -2,74 +2,103 @@ package panel
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
 	"spinebox/internal/spine"
 )
 
-// Lamps says which lamps are lit.
-type Lamps struct{ Green, White, Amber, Red bool }
+// Lit says which lamps are lit.
+type Lit struct{ Red, Amber, Green, White bool }
 
-// LineWidth is how many characters fit on a line of a 128 pixel wide display
-// with letters 6 pixels wide.
-const LineWidth = 21
+// At returns which of the lamps are lit in a beat of a quarter of a second,
+// counted from 0: each has its own rhythm, so that red, amber and green are
+// told apart by whoever does not see their colours.
+func (l Lit) At(tick int) Lit {
+	return Lit{
+		Red:   l.Red && tick%2 == 0,
+		Amber: l.Amber && tick%8 < 4,
+		Green: l.Green,
+		White: l.White && tick%4 != 3,
+	}
+}
 
-// Lines is the display's text, top to bottom, of at most LineWidth printable
-// ASCII characters each. Empty lines are at the end.
-type Lines [4]string
+// Places returns the names of the lamps from the top.
+func Places() []string { return []string{"red", "amber", "green", "white"} }
 
-// Slice returns the lines as a slice.
-func (l Lines) Slice() []string { return l[:] }
+// byName yields the lamps from the top.
+func (l Lit) byName() iter.Seq2[string, bool] {
+	return func(yield func(string, bool) bool) {
+		lit := []bool{l.Red, l.Amber, l.Green, l.White}
+		for i, name := range Places() {
+			if !yield(name, lit[i]) {
+				return
+			}
+		}
+	}
+}
 
-// State says what the panel shows for a status.
-func State(s spine.Status) (Lamps, Lines) {
-	var away, complaining []string
-	waiting := 0
+// Lamps says which lamps a status lights.
+func Lamps(s spine.Status) Lit {
+	n := look(s)
+	return Lit{
+		Red:   s.Trouble != "",
+		Amber: !s.Ready || n.waiting > 0 || len(n.away) > 0 || len(n.complaining) > 0 || n.cut,
+		Green: s.Ready && s.Trouble == "",
+		White: s.Busy,
+	}
+}
+
+// notes are what lamps and words are made of.
+type notes struct {
+	away, complaining []string // shares, sorted
+	waiting           int      // files that are not complete yet
+	cut               bool     // from the broker
+}
+
+func look(s spine.Status) (n notes) {
 	for name, share := range s.Shares {
 		switch {
 		case !share.Online:
-			away = append(away, name)
+			n.away = append(n.away, name)
 		case share.Error != "":
-			complaining = append(complaining, name)
+			n.complaining = append(n.complaining, name)
 		}
-		waiting += share.Waiting
+		n.waiting += share.Waiting
 	}
-	slices.Sort(away)
-	slices.Sort(complaining)
-	cut := s.Broker.Configured && !s.Broker.Online
+	slices.Sort(n.away)
+	slices.Sort(n.complaining)
+	n.cut = s.Broker.Configured && !s.Broker.Online
+	return n
+}
 
-	lamps := Lamps{
-		Green: s.Ready && s.Trouble == "",
-		White: s.Busy,
-		Amber: !s.Ready || waiting > 0 || len(away) > 0 || len(complaining) > 0 || cut,
-		Red:   s.Trouble != "",
-	}
-
-	var text []string
-	say := func(format string, args ...any) { text = append(text, fmt.Sprintf(format, args...)) }
+// words say what the display shows for a status: the state in a word or two,
+// and its details, each in a line or more.
+func words(s spine.Status) (state string, details []string) {
 	switch {
 	case s.Trouble != "":
-		say("NEEDS SOMEBODY")
-		text = append(text, wrap(s.Trouble, LineWidth)...)
+		state, details = "NEEDS SOMEBODY", []string{s.Trouble}
 	case !s.Ready:
-		say("STARTING")
+		state = "STARTING"
 	case s.Busy:
-		say("WORKING")
+		state = "WORKING"
 	default:
-		say("READY")
+		state = "READY"
 	}
-	for _, name := range away {
+	say := func(format string, args ...any) { details = append(details, fmt.Sprintf(format, args...)) }
+	n := look(s)
+	for _, name := range n.away {
 		say("share %s offline", name)
 	}
-	for _, name := range complaining {
+	for _, name := range n.complaining {
 		say("look at share %s", name)
 	}
-	if cut {
+	if n.cut {
 		say("network offline")
 	}
-	if waiting > 0 {
-		say("%d waiting", waiting)
+	if n.waiting > 0 {
+		say("%d waiting", n.waiting)
 	}
 	if s.Outbox > 0 {
 		say("%d to send", s.Outbox)
@@ -80,37 +109,35 @@ func State(s spine.Status) (Lamps, Lines) {
 	if s.Unsigned {
 		say("unsigned model")
 	}
-
-	var lines Lines
-	for i := range min(len(text), len(lines)) {
-		lines[i] = ascii(text[i], LineWidth)
-	}
-	return lamps, lines
+	return state, details
 }
 
-// wrap breaks a sentence into lines between words.
-func wrap(sentence string, width int) (lines []string) {
+// wrap breaks a text into lines of at most width characters, between words
+// where it can, of printable ASCII.
+func wrap(text string, width int) (lines []string) {
 	line := ""
-	for _, word := range strings.Fields(sentence) {
-		if line != "" && len(line)+1+len(word) > width {
-			lines, line = append(lines, line), ""
+	for _, word := range strings.Fields(ascii(text)) {
+		for len(line)+1+len(word) > width && line != "" || len(word) > width {
+			if line != "" {
+				lines, line = append(lines, line), ""
+				continue
+			}
+			lines, word = append(lines, word[:width]), word[width:]
 		}
 		line = strings.TrimSpace(line + " " + word)
 	}
-	return append(lines, line)
+	if line != "" {
+		lines = append(lines, line)
+	}
+	return lines
 }
 
-// ascii cuts a text to what a small display's font can show.
-func ascii(text string, width int) string {
-	var b strings.Builder
-	for _, r := range text {
-		if b.Len() == width {
-			break
-		}
+// ascii replaces what a small display's font cannot show.
+func ascii(text string) string {
+	return strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
-			r = '?'
+			return '?'
 		}
-		b.WriteRune(r)
-	}
-	return b.String()
+		return r
+	}, text)
 }

@@ -77,7 +77,7 @@ func technologies() []arrow {
 		{"github.com/dgraph-io/badger", []string{"sync/ledger"}, "its settings decide what a power cut takes"},
 		{"github.com/eclipse/paho.mqtt.golang", []string{"sync/uplink", "hub/intake"}, "a finished token is no receipt: two places know that"},
 		{"github.com/mochi-mqtt", []string{"hub/broker"}, "the embedded broker is for demo and tests"},
-		{"periph.io/x/host", []string{"device/board"}, "pins are one package's"},
+		{"periph.io/x", []string{"device/board"}, "pins and buses are one package's"},
 		{"github.com/syndtr/goleveldb", []string{"models/savedmodel"}, "it reads the index of TensorFlow's variables, and is no database here"},
 		{"github.com/suyashkumar/dicom", []string{"lab/trial", "lab/phantom"}, "it panics on strangers' files: the lab writes with it, the box does not read with it"},
 		{"github.com/disintegration/imaging", []string{"explain"}, "it turns everything into 8 bits: never before the network"},

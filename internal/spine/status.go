@@ -15,6 +15,7 @@ type Status struct {
 
 	Shares map[string]ShareStatus `json:"shares"`
 	Broker LinkStatus             `json:"broker"`
+	Panel  PanelStatus            `json:"panel"`
 
 	Outbox     int `json:"outbox"`     // results without a receipt
 	Quarantine int `json:"quarantine"` // files that failed
@@ -42,4 +43,11 @@ type LinkStatus struct {
 	Configured bool   `json:"configured"`
 	Online     bool   `json:"online"`
 	Error      string `json:"error,omitempty"`
+}
+
+// PanelStatus is the state of the lamps and the display at the box itself: what
+// is wrong with each, in the driver's words, or nothing.
+type PanelStatus struct {
+	Lamps   string `json:"lamps,omitempty"`
+	Display string `json:"display,omitempty"`
 }
