@@ -11,6 +11,7 @@ import (
 	"spinebox/device/kiosk"
 	"spinebox/device/panel"
 	"spinebox/internal/spine"
+	"spinebox/runtime/decode"
 	"spinebox/runtime/health"
 	"spinebox/runtime/pipeline"
 	"spinebox/runtime/share"
@@ -27,6 +28,7 @@ type box struct {
 	origin   wire.Origin
 	health   *health.Health
 	notifier *health.Notifier
+	decoder  *decode.Decoder
 	ledger   *ledger.Ledger
 	model    reader
 	panel    *panel.Panel
@@ -43,13 +45,28 @@ type box struct {
 func openBox(c *config, log *slog.Logger) (*box, error) {
 	b := &box{config: c, log: log, health: health.New(version, time.Now())}
 	for _, open := range []func() error{
-		b.openLedger, b.openModel, b.openRoom, b.openPipeline, b.openShares, b.openUplink,
+		b.openDecoder, b.openLedger, b.openModel, b.openRoom, b.openPipeline, b.openShares, b.openUplink,
 	} {
 		if err := open(); err != nil {
 			return nil, errors.Join(err, b.Close())
 		}
 	}
 	return b, nil
+}
+
+func (b *box) openDecoder() error {
+	var err error
+	if b.decoder, err = openDecoder(b.config, b.log); err != nil {
+		return err
+	}
+	b.closers = append(b.closers, b.decoder)
+	s := decoderStatus(b.decoder)
+	b.log.Info("files are decoded in a confined process", "landlock", s.Landlock, "seccomp", s.Seccomp, "compressed_dicom", s.Compressed)
+	if s.Landlock == 0 || !s.Seccomp {
+		b.log.Warn("this kernel cannot confine the decoder fully: see docs/security.md")
+	}
+	b.health.Update(func(status *spine.Status) { status.Decoder = s })
+	return nil
 }
 
 func (b *box) openLedger() error {
@@ -123,7 +140,7 @@ func (b *box) openPipeline() error {
 		"confidence": b.model.Confidence(), "max_hues": rules.Gate.MaxHues, "min_side": float64(rules.Gate.MinSide),
 	}, []spine.ModelID{b.model.id()})
 	p, err := pipeline.New(pipeline.Options{
-		Judge:  pipeline.NewJudge(b.config.decode, b.model, rules, b.log),
+		Judge:  pipeline.NewJudge(b.decoder.Decode, b.model, rules, b.log),
 		Ledger: records{b.ledger}, Origin: b.origin, Thresholds: thresholds,
 		Quarantine: filepath.Join(b.config.Data, "quarantine"), Notes: filepath.Join(b.config.Data, "reading"),
 		Observer: b, Log: b.log, Now: time.Now,

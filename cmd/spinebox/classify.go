@@ -90,15 +90,20 @@ func classify(ctx context.Context, o classifyOptions, files []string, out, errs 
 	if err != nil {
 		return err
 	}
+	log := slog.New(slog.NewTextHandler(errs, nil))
+	decoder, err := openDecoder(config, log)
+	if err != nil {
+		return err
+	}
+	defer decoder.Close()
 	// The first picture is decoded while TensorFlow loads: on a small box
 	// that is half of what somebody waits for.
-	first := decodeAhead(ctx, files[0], config.decode)
+	first := decodeAhead(ctx, files[0], decoder.Decode)
 	model, err := openModel(config)
 	if err != nil {
 		return err
 	}
 	defer model.Close()
-	log := slog.New(slog.NewTextHandler(errs, nil))
 	judge := pipeline.NewJudge(first.decode, model, config.rules(), log)
 
 	buffered := bufio.NewWriter(out)

@@ -30,6 +30,7 @@ type config struct {
 	Device    string          `yaml:"device"`
 	Key       string          `yaml:"key"`
 	Data      string          `yaml:"data"`
+	Decoder   string          `yaml:"decoder"`
 	Shares    []shareConfig   `yaml:"shares"`
 	Models    modelsConfig    `yaml:"models"`
 	Inference inferenceConfig `yaml:"inference"`
@@ -66,6 +67,7 @@ type limitsConfig struct {
 	Image         time.Duration `yaml:"image"`
 	MinSide       int           `yaml:"min_side"`
 	MaxMegapixels int           `yaml:"max_megapixels"`
+	DecodeMemory  size          `yaml:"decode_memory"`
 	Reserve       size          `yaml:"reserve"`
 }
 
@@ -164,7 +166,7 @@ func (c *config) wrong(key, format string, args ...any) problem {
 // resolve makes the paths absolute, beginning at the file's own folder, so
 // that a configuration can be carried about together with what it names.
 func (c *config) resolve(folder string) {
-	paths := []*string{&c.Key, &c.Data, &c.Models.Path, &c.Broker.CA, &c.Broker.Cert, &c.Broker.CertKey, &c.Broker.PasswordFile}
+	paths := []*string{&c.Key, &c.Data, &c.Decoder, &c.Models.Path, &c.Broker.CA, &c.Broker.Cert, &c.Broker.CertKey, &c.Broker.PasswordFile}
 	for i := range c.Shares {
 		paths = append(paths, &c.Shares[i].Path)
 	}

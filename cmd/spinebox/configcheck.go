@@ -56,6 +56,9 @@ func (c *config) validate() []problem {
 	if n := c.Limits.MaxMegapixels; n < 1 || n > 200 {
 		wrong("limits.max_megapixels", "%d is outside 1 to 200", n)
 	}
+	if n := c.Limits.DecodeMemory; n < 128e6 || n > 8e9 {
+		wrong("limits.decode_memory", "it is outside 128MB to 8GB")
+	}
 	if c.Limits.Reserve < 128e6 {
 		wrong("limits.reserve", "it must be at least 128MB: the ledger needs room to write when the disk is full")
 	}
@@ -169,6 +172,10 @@ func (c *config) inspect() (problems []problem, notes []string) {
 	}
 	if c.Models.Path != "" {
 		wrong("models.path", c.inspectModel())
+	}
+	if c.Decoder != "" {
+		_, err := os.Stat(c.Decoder)
+		wrong("decoder", err)
 	}
 	_, err := c.Broker.tls()
 	wrong("broker.ca", err)

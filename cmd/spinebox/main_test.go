@@ -2,22 +2,28 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
 	"image/jpeg"
 	"image/png"
+	"io/fs"
+	"log"
 	"math"
 	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"spinebox/internal/scripttest"
 	"spinebox/models/modeltest"
+	"spinebox/runtime/decode"
+	"spinebox/runtime/decode/decodetest"
 )
 
 // asProgram in the environment makes the test binary the program.
@@ -28,7 +34,34 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main()
 	}
-	testscript.Main(m, map[string]func(){"spinebox": main})
+	testscript.Main(withDecoder{m}, map[string]func(){"spinebox": main})
+}
+
+// decoderProgram is spinebox-decode, built once.
+var decoderProgram string
+
+type withDecoder struct{ *testing.M }
+
+func (m withDecoder) Run() int {
+	dir, err := os.MkdirTemp("", "spinebox-test-")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	if decoderProgram, err = decodetest.Build(dir); err != nil {
+		log.Fatal(err)
+	}
+	return m.M.Run()
+}
+
+// installDecoder puts spinebox-decode beside the scripts' spinebox.
+func installDecoder(e *testscript.Env) error {
+	folder, _, _ := strings.Cut(e.Getenv("PATH"), string(os.PathListSeparator))
+	err := os.Symlink(decoderProgram, filepath.Join(folder, decode.Program))
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
 }
 
 func TestCommands(t *testing.T) {
@@ -38,7 +71,7 @@ func TestCommands(t *testing.T) {
 			e.Setenv("MODEL", filepath.Join(e.WorkDir, "model"))
 			e.Setenv("KIOSK", freeAddress(t))
 			e.Setenv("TF_CPP_MIN_LOG_LEVEL", "1") // the library's chatter fills a failure's report
-			return modeltest.Write(filepath.Join(e.WorkDir, "model"))
+			return errors.Join(installDecoder(e), modeltest.Write(filepath.Join(e.WorkDir, "model")))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":   scripttest.Exits,

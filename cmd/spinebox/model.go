@@ -54,16 +54,6 @@ func openModel(c *config) (reader, error) {
 	return reader{m}, nil
 }
 
-// decode reads a picture within the configuration's limits.
-func (c *config) decode(_ context.Context, path string) (*spine.Picture, error) {
-	limits := xray.DefaultLimits()
-	limits.Pixels = c.Limits.MaxMegapixels * 1_000_000
-	for _, s := range c.Shares {
-		limits.Bytes = max(limits.Bytes, int64(s.MaxSize))
-	}
-	return xray.Decode(path, limits)
-}
-
 // rules are what decides beside the network.
 func (c *config) rules() pipeline.Rules {
 	return pipeline.Rules{

@@ -57,12 +57,13 @@ func (r *rig) configure(share string) {
 site: hospital
 device: room-1
 data: data
+decoder: %q
 shares: [%s]
 models: {path: model, allow_unsigned: true}
 inference: {threads: 1}
 broker: {url: %q}
 kiosk: {listen: %q}
-`, share, r.broker, r.kiosk), 0o644))
+`, decoderProgram, share, r.broker, r.kiosk), 0o644))
 }
 
 func (r *rig) path(name string) string { return filepath.Join(r.dir, name) }

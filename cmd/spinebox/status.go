@@ -92,6 +92,7 @@ func printStatus(out io.Writer, s spine.Status) error {
 	for _, m := range s.Models {
 		line("model", "%s %s (%.12s)%s", m.Name, m.Version, m.Digest, map[bool]string{true: ", not signed"}[s.Unsigned])
 	}
+	line("decoding", "%s", describeDecoder(s.Decoder))
 	for _, name := range slices.Sorted(maps.Keys(s.Shares)) {
 		line("share", "%s %s", name, describeShare(s.Shares[name]))
 	}
@@ -101,6 +102,22 @@ func printStatus(out io.Writer, s spine.Status) error {
 	line("results", "%d classified, %d refused, %d failed; %d duplicates", s.Classified, s.Refused, s.Failed, s.Duplicates)
 	line("", "%s", spine.IntendedUse)
 	return err
+}
+
+func describeDecoder(d spine.DecoderStatus) string {
+	text := "confined"
+	switch {
+	case d.Landlock == 0 && !d.Seccomp:
+		text = "LIMITED ONLY: this kernel has neither Landlock nor seccomp"
+	case d.Landlock == 0:
+		text = "confined by seccomp; this kernel has no Landlock"
+	case !d.Seccomp:
+		text = "confined by Landlock; this kernel has no seccomp"
+	}
+	if !d.Compressed {
+		text += "; no compressed DICOM (install libgdcm-tools)"
+	}
+	return text
 }
 
 func describeShare(s spine.ShareStatus) string {

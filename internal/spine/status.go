@@ -13,6 +13,8 @@ type Status struct {
 	// Unsigned says that the models run without a verified signature.
 	Unsigned bool `json:"unsigned"`
 
+	Decoder DecoderStatus `json:"decoder"`
+
 	Shares map[string]ShareStatus `json:"shares"`
 	Broker LinkStatus             `json:"broker"`
 	Panel  PanelStatus            `json:"panel"`
@@ -36,6 +38,13 @@ type ShareStatus struct {
 	Waiting int       `json:"waiting"` // files seen but not settled yet
 	Scanned time.Time `json:"scanned"` // the end of the last whole scan
 	Error   string    `json:"error,omitempty"`
+}
+
+// DecoderStatus says what holds the processes that decode strangers' files.
+type DecoderStatus struct {
+	Landlock   int  `json:"landlock"`   // the version that the kernel has; 0 without
+	Seccomp    bool `json:"seccomp"`    // system calls are filtered
+	Compressed bool `json:"compressed"` // there is a program for compressed DICOM
 }
 
 // LinkStatus is the state of the connection to the broker.

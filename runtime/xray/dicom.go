@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"io"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -114,11 +113,18 @@ func syntaxOf(uid string) transferSyntax {
 	return t
 }
 
-// A pattern for what may leave a data set as text.
-var (
-	uidPattern  = regexp.MustCompile(`^[0-9.]{1,64}$`)
-	codePattern = regexp.MustCompile(`^[A-Z0-9_ ]{1,16}$`)
-)
+// isUID reports whether text is a UID by its characters (PS3.5 section 9.1). A
+// loop, here and in isCode: compiling patterns would be the greater part of a
+// confined process's start.
+func isUID(text string) bool {
+	return text != "" && len(text) <= 64 && strings.Trim(text, "0123456789.") == ""
+}
+
+// isCode reports whether text is a code string by its characters (VR CS).
+func isCode(text string) bool {
+	const allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_ "
+	return text != "" && len(text) <= 16 && strings.Trim(text, allowed) == ""
+}
 
 // openDICOM reads the file's meta information (PS3.10 section 7.1) and returns
 // the transfer syntax and where the data set begins.
@@ -147,7 +153,7 @@ func openDICOM(s *source) (t transferSyntax, off int64, err error) {
 	if err != nil {
 		return t, 0, err
 	}
-	if !uidPattern.MatchString(uid) {
+	if !isUID(uid) {
 		return t, 0, spine.Faultf(spine.Corrupt, "a DICOM file that does not name its transfer syntax")
 	}
 	return syntaxOf(uid), off, nil
@@ -210,7 +216,7 @@ func (d dataset) text(tag uint32) (string, error) {
 // no code string: free text may hold a name.
 func (d dataset) code(tag uint32) (string, error) {
 	v, err := d.text(tag)
-	if err != nil || !codePattern.MatchString(v) {
+	if err != nil || !isCode(v) {
 		return "", err
 	}
 	return v, nil

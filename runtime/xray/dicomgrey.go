@@ -90,22 +90,21 @@ func (g *greyScale) rescaled(code int) float64 {
 // Padding is black, whatever the sense of the picture: it lies outside of it.
 // Presentation LUT Shape is left alone, for it only says MONOCHROME1 again.
 //
-// occurs says which codes are in the picture; it is asked only in the last
-// case.
-func (g *greyScale) table(occurs func() ([]bool, error)) ([]float32, error) {
+// codes are the picture's pixels; they are looked at only in the last case.
+func (g *greyScale) table(codes []uint16) []float32 {
 	grey := g.window.grey(g.centre, g.width)
 	switch {
 	case g.voi != nil:
 		grey = func(v float64) float64 { return g.voi.at(v) / float64(int(1)<<g.voi.bits-1) }
 	case g.window == noWindow:
 		used := make([]bool, 1<<g.bits)
-		for code := range used {
-			used[code] = true
-		}
 		if g.bits > 8 {
-			var err error
-			if used, err = occurs(); err != nil {
-				return nil, err
+			for _, code := range codes {
+				used[code] = true
+			}
+		} else {
+			for code := range used {
+				used[code] = true
 			}
 		}
 		low, high := g.span(used)
@@ -125,7 +124,7 @@ func (g *greyScale) table(occurs func() ([]bool, error)) ([]float32, error) {
 		}
 		t[code] = float32(v)
 	}
-	return t, nil
+	return t
 }
 
 // span returns the smallest and the greatest rescaled value among the codes

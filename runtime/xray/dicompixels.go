@@ -125,7 +125,7 @@ func (d dataset) withoutPixels() error {
 	return spine.Faultf(spine.Unsupported, "a DICOM file that holds no picture")
 }
 
-func decodeDICOM(s *source, lim Limits) (*spine.Picture, error) {
+func (d Decoder) decodeDICOM(s *source) (*Grey, error) {
 	t, off, err := openDICOM(s)
 	if err != nil {
 		return nil, err
@@ -133,37 +133,38 @@ func decodeDICOM(s *source, lim Limits) (*spine.Picture, error) {
 	if t.name != "" {
 		return nil, spine.Faultf(spine.Unsupported, "a DICOM file %s", t.name)
 	}
-	d, err := readDataset(s, off, t.coding)
+	ds, err := readDataset(s, off, t.coding)
 	if err != nil {
 		return nil, err
 	}
-	l, err := d.readLayout()
+	l, err := ds.readLayout()
 	if err != nil {
 		return nil, err
 	}
-	if err := lim.check(l.width, l.height, s.size, 1); err != nil {
+	if err := d.Limits.check(l.width, l.height, s.size, 1); err != nil {
 		return nil, err
 	}
 	if need := int64(l.width) * int64(l.height) * l.perPixel(); l.pixels.length == undefined || l.pixels.length < need {
 		return nil, spine.Faultf(spine.Corrupt, "%d bytes of pixel data where %d by %d pixels need %d", l.pixels.length, l.width, l.height, need)
 	}
-	p := &spine.Picture{Width: l.width, Height: l.height, Pix: make([]float32, l.width*l.height)}
-	if p.Facts, err = d.facts(l); err != nil {
+	g := &Grey{Width: l.width, Height: l.height}
+	if g.Facts, err = ds.facts(l); err != nil {
 		return nil, err
 	}
 	if l.samples == 3 {
-		p.Facts.Hues, err = l.colours(s.r, p.Pix)
-		return p, err
+		g.Values = make([]float32, l.width*l.height)
+		g.Facts.Hues, err = l.colours(s.r, g.Values)
+		return g, err
 	}
-	g, err := d.greyScale(l)
+	scale, err := ds.greyScale(l)
 	if err != nil {
 		return nil, err
 	}
-	table, err := g.table(func() ([]bool, error) { return l.occurring(s.r) })
-	if err != nil {
+	if g.Codes16, err = l.codes(s.r); err != nil {
 		return nil, err
 	}
-	return p, l.grey(s.r, table, p.Pix)
+	g.Table = scale.table(g.Codes16)
+	return g, nil
 }
 
 // facts reads what is worth knowing beside the pixels.
@@ -186,7 +187,7 @@ func (d dataset) facts(l layout) (f spine.Facts, err error) {
 		}
 	}
 	uid, err := d.text(tagSOPInstance)
-	if uidPattern.MatchString(uid) {
+	if isUID(uid) {
 		f.SOPInstanceUID = uid
 	}
 	return f, err
@@ -275,25 +276,17 @@ func (l layout) each(r io.ReaderAt, visit func(first int, samples []uint16)) err
 	return nil
 }
 
-// occurring returns which codes the pixels of a grey picture hold.
-func (l layout) occurring(r io.ReaderAt) ([]bool, error) {
-	used := make([]bool, 1<<l.bits)
-	err := l.each(r, func(_ int, samples []uint16) {
-		for _, v := range samples {
-			used[v] = true
+// codes returns the pixels of a grey picture: their used bits, without regard
+// to sign.
+func (l layout) codes(r io.ReaderAt) ([]uint16, error) {
+	codes := make([]uint16, l.width*l.height)
+	in := sampleReader{layout: l, r: r}
+	for first := 0; first < len(codes); first += chunkSamples {
+		if err := in.read(codes[first:min(first+chunkSamples, len(codes))], first); err != nil {
+			return nil, err
 		}
-	})
-	return used, err
-}
-
-// grey writes a grey picture through its table.
-func (l layout) grey(r io.ReaderAt, table, dst []float32) error {
-	return l.each(r, func(first int, samples []uint16) {
-		out := dst[first:][:len(samples)]
-		for i, v := range samples {
-			out[i] = table[v]
-		}
-	})
+	}
+	return codes, nil
 }
 
 // colours writes a colour picture as its luma and returns its Facts.Hues.

@@ -26,7 +26,7 @@ const (
 	tiffPixelsPerByte = 4096
 )
 
-func decodeJPEG(s *source, lim Limits) (*spine.Picture, error) {
+func (d Decoder) decodeJPEG(s *source) (*Grey, error) {
 	// The outline first: image/jpeg can read to the end of a file whose
 	// writer stopped in the middle of a header.
 	if err := wholeJPEG(s); err != nil {
@@ -40,7 +40,7 @@ func decodeJPEG(s *source, lim Limits) (*spine.Picture, error) {
 	if err != nil {
 		return nil, unsupported(err)
 	}
-	if err := lim.check(config.Width, config.Height, s.size, jpegPixelsPerByte); err != nil {
+	if err := d.Limits.check(config.Width, config.Height, s.size, jpegPixelsPerByte); err != nil {
 		return nil, err
 	}
 	img, err := jpeg.Decode(s.section())
@@ -50,7 +50,7 @@ func decodeJPEG(s *source, lim Limits) (*spine.Picture, error) {
 	return fromImage(img, o.orientation()), nil
 }
 
-func decodePNG(s *source, lim Limits) (*spine.Picture, error) {
+func (d Decoder) decodePNG(s *source) (*Grey, error) {
 	if err := wholePNG(s); err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func decodePNG(s *source, lim Limits) (*spine.Picture, error) {
 	if err != nil {
 		return nil, unsupported(err)
 	}
-	if err := lim.check(config.Width, config.Height, s.size, pngPixelsPerByte); err != nil {
+	if err := d.Limits.check(config.Width, config.Height, s.size, pngPixelsPerByte); err != nil {
 		return nil, err
 	}
 	img, err := png.Decode(bufio.NewReader(s.section()))
@@ -68,7 +68,7 @@ func decodePNG(s *source, lim Limits) (*spine.Picture, error) {
 	return fromImage(img, upright), nil
 }
 
-func decodeTIFF(s *source, lim Limits) (*spine.Picture, error) {
+func (d Decoder) decodeTIFF(s *source) (*Grey, error) {
 	o, err := outlineTIFF(s)
 	if err != nil {
 		return nil, err
@@ -80,7 +80,7 @@ func decodeTIFF(s *source, lim Limits) (*spine.Picture, error) {
 	if err != nil {
 		return nil, unsupported(err)
 	}
-	if err := lim.check(config.Width, config.Height, s.size, tiffPixelsPerByte); err != nil {
+	if err := d.Limits.check(config.Width, config.Height, s.size, tiffPixelsPerByte); err != nil {
 		return nil, err
 	}
 	img, err := tiff.Decode(s.section())
@@ -143,54 +143,85 @@ func (o orientation) place(w, h int) placement {
 	return placement{w, h, 0, 1, w}
 }
 
-// fromImage makes a decoded raster grey and upright in one pass.
-func fromImage(img image.Image, o orientation) *spine.Picture {
+// fromImage makes a decoded raster grey and upright.
+func fromImage(img image.Image, o orientation) *Grey {
 	b := img.Bounds()
 	at := o.place(b.Dx(), b.Dy())
-	p := &spine.Picture{Width: at.width, Height: at.height, Pix: make([]float32, at.width*at.height)}
-	p.Facts.Bits, p.Facts.Hues = 8, huesOf(img)
-	grey, bits := rowReader(img)
-	p.Facts.Bits = bits
-	row := make([]float32, b.Dx())
+	g := &Grey{Width: at.width, Height: at.height}
+	g.Facts.Bits, g.Facts.Hues = 8, huesOf(img)
+	switch m := img.(type) {
+	case *image.Gray:
+		g.Codes8, g.Table = turned(at, b, rowsOf(m.Pix, m.Stride)), evenGreys(8)
+	case *image.YCbCr: // its Y is the grey of Rec. 601
+		g.Codes8, g.Table = turned(at, b, rowsOf(m.Y, m.YStride)), evenGreys(8)
+	case *image.Paletted:
+		g.Codes8, g.Table = turned(at, b, rowsOf(m.Pix, m.Stride)), make([]float32, 256)
+		for i, c := range m.Palette { // the decoders make sure that no pixel is beyond
+			g.Table[i] = luma16(c)
+		}
+	case *image.Gray16:
+		g.Facts.Bits = 16
+		g.Codes16, g.Table = turned(at, b, computed(b, func(dst []uint16, y int) {
+			src := m.Pix[y*m.Stride:]
+			for x := range dst {
+				dst[x] = uint16(src[2*x])<<8 | uint16(src[2*x+1])
+			}
+		})), evenGreys(16)
+	default:
+		var luma func(dst []float32, y int)
+		luma, g.Facts.Bits = lumaReader(img)
+		g.Values = turned(at, b, computed(b, luma))
+	}
+	return g
+}
+
+// rowsOf and computed return functions that give row y of a raster: where it
+// lies, or as fill writes it into a row that is used again.
+func rowsOf(pix []byte, stride int) func(y, width int) []byte {
+	return func(y, width int) []byte { return pix[y*stride:][:width] }
+}
+
+func computed[T any](b image.Rectangle, fill func(dst []T, y int)) func(y, width int) []T {
+	row := make([]T, b.Dx())
+	return func(y, _ int) []T {
+		fill(row, y)
+		return row
+	}
+}
+
+// turned puts the rows of a raster with the bounds b where they belong.
+func turned[T any](at placement, b image.Rectangle, row func(y, width int) []T) []T {
+	out := make([]T, at.width*at.height)
 	for y := range b.Dy() {
-		grey(row, y)
+		in, i := row(y, b.Dx()), at.first+y*at.down
 		if at.right == 1 {
-			copy(p.Pix[at.first+y*at.down:], row)
+			copy(out[i:], in)
 			continue
 		}
-		i := at.first + y*at.down
-		for _, v := range row {
-			p.Pix[i] = v
+		for _, v := range in {
+			out[i] = v
 			i += at.right
 		}
 	}
-	return p
+	return out
 }
 
-// rowReader returns a function that writes row y of img, made grey, 0 to 1,
-// into dst, and how many bits each of img's samples has. Weights of Rec. 601 in
-// thousandths keep the grey of a grey pixel stored as colour exact.
-func rowReader(img image.Image) (grey func(dst []float32, y int), bits int) {
+// evenGreys is the table of codes that spread from black to white.
+func evenGreys(bits int) []float32 {
+	t := make([]float32, 1<<bits)
+	for v := range t {
+		t[v] = float32(v) / float32(len(t)-1)
+	}
+	return t
+}
+
+// lumaReader returns a function that writes the luma of row y of a colour
+// picture, 0 to 1, into dst, and how many bits each of its samples has. Weights
+// of Rec. 601 in thousandths keep the grey of a grey pixel stored as colour
+// exact.
+func lumaReader(img image.Image) (luma func(dst []float32, y int), bits int) {
 	b := img.Bounds()
 	switch m := img.(type) {
-	case *image.Gray:
-		return byTable(m.Pix, m.Stride, tableOf8(func(v int) float32 { return float32(v) / 255 })), 8
-	case *image.YCbCr:
-		return byTable(m.Y, m.YStride, tableOf8(func(v int) float32 { return float32(v) / 255 })), 8
-	case *image.Paletted:
-		return byTable(m.Pix, m.Stride, tableOf8(func(v int) float32 {
-			if v >= len(m.Palette) { // the decoders make sure that no pixel is
-				return 0
-			}
-			return luma16(m.Palette[v])
-		})), 8
-	case *image.Gray16:
-		return func(dst []float32, y int) {
-			src := m.Pix[y*m.Stride:]
-			for x := range dst {
-				dst[x] = float32(uint32(src[2*x])<<8|uint32(src[2*x+1])) / 65535
-			}
-		}, 16
 	case *image.RGBA: // its colours are already multiplied by alpha
 		return func(dst []float32, y int) {
 			src := m.Pix[y*m.Stride:]
@@ -229,22 +260,6 @@ func rowReader(img image.Image) (grey func(dst []float32, y int), bits int) {
 			dst[x] = luma16(img.At(b.Min.X+x, b.Min.Y+y))
 		}
 	}, 8
-}
-
-func tableOf8(value func(int) float32) *[256]float32 {
-	var t [256]float32
-	for v := range t {
-		t[v] = value(v)
-	}
-	return &t
-}
-
-func byTable(pix []byte, stride int, t *[256]float32) func([]float32, int) {
-	return func(dst []float32, y int) {
-		for x, v := range pix[y*stride:][:len(dst)] {
-			dst[x] = t[v]
-		}
-	}
 }
 
 // luma16 is the grey of a colour over black.

@@ -69,42 +69,93 @@ func Decode(path string, lim Limits) (*spine.Picture, error) {
 }
 
 // DecodeReader is Decode for the size bytes of r.
-func DecodeReader(r io.ReaderAt, size int64, lim Limits) (p *spine.Picture, err error) {
+func DecodeReader(r io.ReaderAt, size int64, lim Limits) (*spine.Picture, error) {
+	g, err := Decoder{Limits: lim}.Decode(r, size)
+	if err != nil {
+		return nil, err
+	}
+	return g.Picture(), nil
+}
+
+// Grey is a decoded picture before its values are spelled out, a quarter or half
+// as large: codes of 8 or 16 bits and a table with the grey of each. Where
+// colours make more greys than there are codes, Values has them all and the
+// others are nil.
+type Grey struct {
+	Width, Height int
+	Facts         spine.Facts
+
+	Codes8  []byte    // row by row, or
+	Codes16 []uint16  // row by row
+	Table   []float32 // by code; 0 to 1
+
+	Values []float32 // row by row, 0 to 1
+}
+
+// Picture spells the values out.
+func (g *Grey) Picture() *spine.Picture {
+	p := &spine.Picture{Width: g.Width, Height: g.Height, Facts: g.Facts, Pix: g.Values}
+	if p.Pix != nil {
+		return p
+	}
+	p.Pix = make([]float32, g.Width*g.Height)
+	if g.Codes8 != nil {
+		spell(p.Pix, g.Codes8, g.Table)
+	} else {
+		spell(p.Pix, g.Codes16, g.Table)
+	}
+	return p
+}
+
+func spell[Code byte | uint16](dst []float32, codes []Code, table []float32) {
+	for i, code := range codes {
+		dst[i] = table[code]
+	}
+}
+
+// Decoder is what Decode works with, for whoever confines it.
+type Decoder struct {
+	Limits Limits
+}
+
+// Decode is [Decode] for the size bytes of r.
+func (d Decoder) Decode(r io.ReaderAt, size int64) (g *Grey, err error) {
 	// The decoders are other people's code on strangers' bytes; a panic in one
 	// of them condemns the file, not the box.
+	// What it says may hold some of the file.
 	defer func() {
-		if cause := recover(); cause != nil {
-			p, err = nil, spine.Faultf(spine.Corrupt, "the decoder gave up: %v", cause)
+		if recover() != nil {
+			g, err = nil, spine.Faultf(spine.Corrupt, "the decoder gave up on this file")
 		}
 	}()
-	if size > lim.Bytes {
-		return nil, spine.Faultf(spine.Unsupported, "the file has %d bytes; the limit is %d", size, lim.Bytes)
+	if size > d.Limits.Bytes {
+		return nil, spine.Faultf(spine.Unsupported, "the file has %d bytes; the limit is %d", size, d.Limits.Bytes)
 	}
 	s := newSource(r, size)
-	p, err = decode(s, lim)
+	g, err = d.decode(s)
 	if s.r.failed != nil {
 		return nil, fmt.Errorf("decode picture: %w", s.r.failed)
 	}
 	if err != nil {
 		return nil, verdict(err)
 	}
-	return p, nil
+	return g, nil
 }
 
-func decode(s *source, lim Limits) (p *spine.Picture, err error) {
+func (d Decoder) decode(s *source) (g *Grey, err error) {
 	is, err := sniff(s)
 	if err != nil {
 		return nil, err
 	}
 	switch is {
 	case formatJPEG:
-		p, err = decodeJPEG(s, lim)
+		g, err = d.decodeJPEG(s)
 	case formatPNG:
-		p, err = decodePNG(s, lim)
+		g, err = d.decodePNG(s)
 	case formatTIFF:
-		p, err = decodeTIFF(s, lim)
+		g, err = d.decodeTIFF(s)
 	case formatDICOM:
-		p, err = decodeDICOM(s, lim)
+		g, err = d.decodeDICOM(s)
 	case formatUnknown:
 		return nil, spine.Faultf(spine.Corrupt, "neither JPEG, PNG, TIFF nor DICOM (%d bytes)", s.size)
 	default:
@@ -113,8 +164,8 @@ func decode(s *source, lim Limits) (p *spine.Picture, err error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Facts.Format = string(is)
-	return p, nil
+	g.Facts.Format = string(is)
+	return g, nil
 }
 
 // verdict gives an error about the file's content its code.
