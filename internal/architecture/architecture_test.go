@@ -81,9 +81,7 @@ func technologies() []arrow {
 		{"github.com/dgraph-io/badger", []string{"sync/ledger"}, "its settings decide what a power cut takes"},
 		{"github.com/eclipse/paho.mqtt.golang", []string{"sync/uplink", "hub/intake"}, "a finished token is no receipt: two places know that"},
 		{"github.com/mochi-mqtt", []string{"hub/broker"}, "the embedded broker is for demo and tests"},
-<<<<<<< HEAD
 		{"periph.io/x", []string{"device/board"}, "pins and buses are one package's"},
-=======
 		{"github.com/landlock-lsm/go-landlock", []string{"runtime/confine"}, "one place takes rights away"},
 		{"github.com/elastic/go-seccomp-bpf", []string{"runtime/confine"}, "one place takes rights away"},
 		{"github.com/syndtr/goleveldb", []string{"models/savedmodel"}, "it reads the index of TensorFlow's variables, and is no database here"},
