@@ -98,6 +98,7 @@ func (b *box) openModel() error {
 	}
 	b.health.Update(func(s *spine.Status) {
 		s.Ready, s.Models, s.Unsigned = true, []spine.ModelID{model.id()}, model.unsigned()
+		s.Phantom = model.Description().Phantom
 	})
 	return nil
 }
@@ -136,12 +137,14 @@ func (b *box) openRoom() error {
 
 func (b *box) openPipeline() error {
 	rules := b.config.rules()
-	thresholds := wire.DecisionDigest(map[string]float64{
+	thresholds := map[string]float64{
 		"confidence": b.model.Confidence(), "max_hues": rules.Gate.MaxHues, "min_side": float64(rules.Gate.MinSide),
-	}, []spine.ModelID{b.model.id()})
+	}
+	b.health.Update(func(s *spine.Status) { s.Thresholds = thresholds })
 	p, err := pipeline.New(pipeline.Options{
 		Judge:  pipeline.NewJudge(b.decoder.Decode, b.model, rules, b.log),
-		Ledger: records{b.ledger}, Origin: b.origin, Thresholds: thresholds,
+		Ledger: records{b.ledger}, Origin: b.origin,
+		Thresholds: wire.DecisionDigest(thresholds, []spine.ModelID{b.model.id()}),
 		Quarantine: filepath.Join(b.config.Data, "quarantine"), Notes: filepath.Join(b.config.Data, "reading"),
 		Observer: b, Log: b.log, Now: time.Now,
 	})

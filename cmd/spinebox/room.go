@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"spinebox/device/kiosk"
 	"spinebox/explain"
 	"spinebox/internal/spine"
@@ -61,6 +63,7 @@ func (b *box) follow(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		b.count()
+		b.health.Update(func(s *spine.Status) { s.Disk = b.disk() })
 		for i, w := range b.watchers {
 			b.followShare(b.config.Shares[i].Name, w.Status())
 		}
@@ -74,6 +77,17 @@ func (b *box) follow(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// disk says how full the data folder's disk is, in steps of a megabyte: every
+// step is news to each page.
+func (b *box) disk() spine.DiskStatus {
+	var s unix.Statfs_t
+	if err := unix.Statfs(b.config.Data, &s); err != nil {
+		return spine.DiskStatus{}
+	}
+	step := func(blocks uint64) int64 { return int64(blocks) * s.Bsize / 1e6 * 1e6 }
+	return spine.DiskStatus{Free: step(s.Bavail), Size: step(s.Blocks), Reserve: int64(b.config.Limits.Reserve)}
 }
 
 // followShare notes how a share is. One that is away comes back by itself,

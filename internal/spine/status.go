@@ -10,14 +10,22 @@ type Status struct {
 	Busy    bool      `json:"busy"`  // an image is in hand
 
 	Models []ModelID `json:"models"`
-	// Unsigned says that the models run without a verified signature.
+	// Unsigned says that the models run without a verified signature, Phantom
+	// that one of them was trained on made X-rays.
 	Unsigned bool `json:"unsigned"`
+	Phantom  bool `json:"phantom"`
+	// Thresholds are what decides beside the network, by name.
+	Thresholds map[string]float64 `json:"thresholds,omitempty"`
+	// Check is the last picture with a known answer that a model was asked.
+	Check CheckStatus `json:"check"`
 
 	Decoder DecoderStatus `json:"decoder"`
 
 	Shares map[string]ShareStatus `json:"shares"`
 	Broker LinkStatus             `json:"broker"`
 	Panel  PanelStatus            `json:"panel"`
+
+	Disk DiskStatus `json:"disk"`
 
 	Outbox     int `json:"outbox"`     // results without a receipt
 	Quarantine int `json:"quarantine"` // files that failed
@@ -52,6 +60,21 @@ type LinkStatus struct {
 	Configured bool   `json:"configured"`
 	Online     bool   `json:"online"`
 	Error      string `json:"error,omitempty"`
+}
+
+// CheckStatus is the outcome of a known-answer check: a stored phantom picture
+// whose answer is part of the model's description.
+type CheckStatus struct {
+	At    time.Time `json:"at,omitzero"` // zero: there was none yet
+	Error string    `json:"error,omitempty"`
+}
+
+// DiskStatus is the disk of the data folder, in bytes. Below Reserve no more
+// files are taken in. Size 0: not known.
+type DiskStatus struct {
+	Free    int64 `json:"free"`
+	Size    int64 `json:"size"`
+	Reserve int64 `json:"reserve"`
 }
 
 // PanelStatus is the state of the lamps and the display at the box itself: what

@@ -104,5 +104,6 @@ func (h *Health) Watch(ctx context.Context, show func(spine.Status)) error {
 func clone(s spine.Status) spine.Status {
 	s.Models = slices.Clone(s.Models)
 	s.Shares = maps.Clone(s.Shares)
+	s.Thresholds = maps.Clone(s.Thresholds)
 	return s
 }
