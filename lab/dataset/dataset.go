@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -28,6 +29,7 @@ type Item struct {
 	Label  spine.Label
 	SHA256 string // of the file, hex
 	Group  string // items of one group belong to one patient and stay in one fold
+	View   string // as the manifest tells, e.g. "AP"; empty when unknown
 }
 
 // String names the item without its file's name.
@@ -75,7 +77,7 @@ func Read(dir string) (*Set, error) {
 }
 
 func read(dir string) (*Set, error) {
-	groups, err := readGroups(filepath.Join(dir, "manifest.csv"))
+	noted, err := readManifest(filepath.Join(dir, "manifest.csv"))
 	if err != nil {
 		return nil, err
 	}
@@ -89,14 +91,16 @@ func read(dir string) (*Set, error) {
 		if !ok || !folder.IsDir() {
 			continue
 		}
-		if err := set.add(dir, folder.Name(), label, groups); err != nil {
+		if err := set.add(dir, folder.Name(), label, noted); err != nil {
 			return nil, err
 		}
 	}
 	if len(set.Items) == 0 {
 		return nil, errors.New("no folder NormalFinal, ScolFinal or SpondFinal with pictures (Normal, Scol and Spond do too)")
 	}
-	if len(groups) > 0 && !slices.ContainsFunc(set.Items, func(i Item) bool { return i.Group != "" }) {
+	grouped := func(group string) bool { return group != "" }
+	if slices.ContainsFunc(slices.Collect(maps.Values(noted)), func(n note) bool { return grouped(n.group) }) &&
+		!slices.ContainsFunc(set.Items, func(i Item) bool { return grouped(i.Group) }) {
 		return nil, errors.New("manifest.csv groups pictures, but none of them is here: its column file needs FOLDER/NAME")
 	}
 	if err := set.hash(); err != nil {
@@ -105,7 +109,7 @@ func read(dir string) (*Set, error) {
 	return set, set.settle()
 }
 
-func (s *Set) add(dir, folder string, label spine.Label, groups map[grouped]string) error {
+func (s *Set) add(dir, folder string, label spine.Label, noted map[named]note) error {
 	files, err := os.ReadDir(filepath.Join(dir, folder))
 	if err != nil {
 		return err
@@ -113,24 +117,28 @@ func (s *Set) add(dir, folder string, label spine.Label, groups map[grouped]stri
 	for _, file := range files {
 		switch strings.ToLower(filepath.Ext(file.Name())) {
 		case ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".dcm":
+			n := noted[named{label, file.Name()}]
 			s.Items = append(s.Items, Item{
-				Path: filepath.Join(dir, folder, file.Name()), Label: label,
-				Group: groups[grouped{label, file.Name()}],
+				Path: filepath.Join(dir, folder, file.Name()), Label: label, Group: n.group, View: n.view,
 			})
 		}
 	}
 	return nil
 }
 
-// grouped is a file in a manifest: by its class, for copies of the archive name
+// named is a file in a manifest: by its class, for copies of the archive name
 // their folders differently.
-type grouped struct {
+type named struct {
 	label spine.Label
 	name  string
 }
 
-// readGroups returns the group of each file that a manifest puts in one.
-func readGroups(name string) (map[grouped]string, error) {
+// note is what a manifest says of a file.
+type note struct{ group, view string }
+
+// readManifest returns what a manifest says of each file. Its columns are
+// file, group and view; all but file may be missing.
+func readManifest(name string) (map[named]note, error) {
 	f, err := os.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -143,22 +151,26 @@ func readGroups(name string) (map[grouped]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("manifest.csv: %w", err)
 	}
-	if len(rows) == 0 {
+	if len(rows) == 0 || !slices.Contains(rows[0], "file") {
 		return nil, nil
 	}
-	file, group := slices.Index(rows[0], "file"), slices.Index(rows[0], "group")
-	if file < 0 || group < 0 {
-		return nil, nil
-	}
-	groups := map[grouped]string{}
-	for _, row := range rows[1:] {
-		if row[group] != "" {
-			folder, name := path.Split(row[file])
-			label, _ := folderLabel(path.Clean(folder))
-			groups[grouped{label, name}] = "manifest " + row[group]
+	column := func(row []string, name string) string {
+		if i := slices.Index(rows[0], name); i >= 0 {
+			return row[i]
 		}
+		return ""
 	}
-	return groups, nil
+	noted := map[named]note{}
+	for _, row := range rows[1:] {
+		folder, name := path.Split(column(row, "file"))
+		label, _ := folderLabel(path.Clean(folder))
+		n := note{view: column(row, "view")}
+		if g := column(row, "group"); g != "" {
+			n.group = "manifest " + g
+		}
+		noted[named{label, name}] = n
+	}
+	return noted, nil
 }
 
 func (s *Set) hash() error {
