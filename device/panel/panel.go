@@ -107,6 +107,7 @@ func (p *Panel) Run(ctx context.Context) error {
 		p.runDisplay(ctx)
 	}()
 	p.runLights(ctx)
+	<-ctx.Done() // without lamps there is nothing to do, and the box goes on
 	select {
 	case <-displayed:
 	case <-time.After(patient):
