@@ -92,13 +92,15 @@ func begin(fail context.CancelCauseFunc, parts ...part) *stage {
 		s.group.Go(func() error {
 			err := p(ctx)
 			switch {
-			case err != nil && !errors.Is(err, context.Canceled):
-				fail(err)
-				return err
-			case ctx.Err() == nil:
-				fail(errors.New("a part of the service ended by itself"))
+			case ctx.Err() == nil && (err == nil || errors.Is(err, context.Canceled)):
+				err = errors.New("a part of the service ended by itself")
+			case errors.Is(err, context.Canceled):
+				err = nil
 			}
-			return nil
+			if err != nil {
+				fail(err)
+			}
+			return err
 		})
 	}
 	return s

@@ -274,9 +274,19 @@ func TestADisplayThatHangsKeepsNoLampLit(t *testing.T) {
 func TestAPanelWithoutLampsAndDisplay(t *testing.T) {
 	p := New(Options{Log: slog.New(slog.DiscardHandler)})
 	p.SetStatus(spine.Status{Ready: true})
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := p.Run(ctx); err != nil {
-		t.Error(err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- p.Run(ctx) }()
+		synctest.Wait()
+		select {
+		case err := <-ended:
+			t.Errorf("it ended before it was told to: %v", err)
+		default:
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 }
