@@ -76,7 +76,7 @@ class Contestants:
 
     def __init__(self, folder, say):
         self.folder, self.say, self.pythons = folder, say, {}
-        for program in ("spinebox", "spinelab", "bench-worker"):
+        for program in ("spinebox", "spinebox-decode", "spinehub", "spinelab", "bench-worker"):
             if not os.path.exists(f"bin/{program}"):
                 raise Failure(f"bin/{program} is missing\nhint: make bench builds it")
 
@@ -122,11 +122,14 @@ class Contestants:
         return next(os.path.join(at, f) for at, _, files in sorted(os.walk(folder))
                     for f in sorted(files) if f.endswith(".jpg"))
 
+    def ours(self, net):
+        return Worker("spinebox", ["bin/bench-worker", "read", "--model", self.model(net)], self.folder)
+
     def network(self, net):
         def worker(name, command):
             return Worker(name, command, self.folder)
         return [
-            worker("spinebox", ["bin/bench-worker", "read", "--model", self.model(net)]),
+            self.ours(net),
             worker("spinebox, classification alone", ["bin/bench-worker", "read", "--model", self.model(net, "--plain")]),
             worker("ONNX Runtime", self.rival("onnx", "onnxruntime", "classify", self.onnx(net))),
             worker("OpenVINO", self.rival("onnx", "openvino", "classify", self.onnx(net))),

@@ -4,7 +4,7 @@
     drive.py [--only PART,…] [--rounds N] [--seconds S] [--out DIR] [--anyway]
 
 Parts: network (classification and heatmaps, the two networks), training,
-startup, memory; all by default. Needs bin/ (make build) with bin/bench-worker
+startup, memory, line (files on the share to results at the hub); all by default. Needs bin/ (make build) with bin/bench-worker
 beside the programs. README.md says how it measures. Writes benchmarks.json
 with every single time, and benchmarks.md, into DIR (docs by default).
 """
@@ -14,17 +14,19 @@ import datetime
 import json
 import os
 import platform
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
+import line
 import memory
 import report
 from contestants import Contestants, Failure
 
 PAUSE = 0.3  # seconds before a turn: the last one's threads still spin a little
-PARTS = ("network", "training", "startup", "memory")
+PARTS = ("network", "training", "startup", "memory", "line")
 
 
 def take_turns(workers, rounds, seconds):
@@ -73,6 +75,16 @@ def startups(programs, rounds):
                 times[p.name].append([ms])
         say(f"  round {r} of {rounds}")
     return [dict(name=p.name, versions={}, settings=p.settings, ms=times[p.name]) for p in programs]
+
+
+def bare(contestants):
+    """The median milliseconds of a reading in the session alone."""
+    worker = contestants.ours("resnet50")
+    worker.start()
+    try:
+        return statistics.median(worker.run(60)[10:])
+    finally:
+        worker.end()
 
 
 def jiffies():
@@ -143,6 +155,9 @@ def run(args, folder):
     if "memory" in args.only:
         say("memory")
         result["memory"] = memory.measure(folder, c.model("resnet50"), args.pictures, c.python("onnx"))
+    if "line" in args.only:
+        say("the whole line")
+        result["line"] = line.measure(folder, c.model("resnet50"), lambda: bare(c), say)
     after = jiffies()
     result["stolen"] = (after["stolen"] - before["stolen"]) / (after["all"] - before["all"])
     return result

@@ -27,6 +27,8 @@ DECIDES = {"S1": ("minimum",)}
 STARTUP_LIMIT = 1000  # ms, S5
 MEMORY_LIMIT = 450  # MB, S4
 BATCH = 16
+LINE_SHARE = {"jpeg": 0.65, "dicom": 0.40}  # of the bare session's rate, B8
+LINE_WAIT = {"median": 300, "p99": 1000}  # ms beyond the settle time, B9
 
 TITLES = {
     "resnet50": "ResNet50, 224×224, one picture",
@@ -47,6 +49,8 @@ def markdown(result):
     parts += [table(g, result["groups"][g], groups[g]) for g in groups]
     if "memory" in result:
         parts.append(memory(result["memory"]))
+    if "line" in result:
+        parts.append(line(result["line"]))
     return "\n".join(parts)
 
 
@@ -86,6 +90,8 @@ def musts(groups, result):
         s = groups["startup"]["spinebox classify"]
         rows.append(f"| S5 | resnet50 | start-up, ms | {s['median']:.0f} | {s['minimum']:.0f} | "
                     f"≤ {STARTUP_LIMIT} | {met(s['median'] <= STARTUP_LIMIT)} |")
+    if "line" in result:
+        rows += line_musts(result["line"])
     return "\n".join(rows) + "\n\nS1 is decided by the minima, S4 and S5 by the figure itself (S5's by its median), the others by\nmedians and minima both.\n"
 
 
@@ -117,3 +123,32 @@ def memory(m):
 
 MB are 10⁶ bytes; sizes are height × width in pixels.
 """
+
+
+def line_musts(m):
+    rows = []
+    for kind, must in LINE_SHARE.items():
+        share = m[kind]["share"]
+        rows.append(f"| B8 | resnet50 | {kind.upper()}s at once / bare session, pictures per second | {share:.3f} | | "
+                    f"≥ {must:.2f} | {met(share >= must)} |")
+    for figure, must in LINE_WAIT.items():
+        wait = m["alone"][figure] - m["alone"]["settle"]
+        rows.append(f"| B9 | resnet50 | file complete to hub, beyond the settle time, {figure}, ms | {wait:.0f} | | "
+                    f"≤ {must} | {met(wait <= must)} |")
+    return rows
+
+
+def line(m):
+    rows = ["## The whole line, ResNet50: from the share to the hub", "",
+            f"JPEGs are {m['source']}; DICOMs are 16-bit phantoms of 3000×1500. A real broker (mosquitto) and a hub",
+            "that commits each result to disk run on the same two CPUs.", "",
+            "| | files | MB | pictures/s | bare session, pictures/s | share | parts, mean ms |", "|---|---|---|---|---|---|---|"]
+    for kind in LINE_SHARE:
+        k = m[kind]
+        parts = ", ".join(f"{name.removesuffix('_ms')} {ms:.1f}" for name, ms in k["parts"].items())
+        rows.append(f"| {kind.upper()}s at once | {k['files']} | {k['megabytes']:.0f} | {k['per_second']:.1f} | "
+                    f"{k['session_per_second']:.1f} | {k['share']:.3f} | {parts} |")
+    a = m["alone"]
+    rows += ["", f"One by one, {a['files']} files: complete to the hub's receipt {a['median']:.0f} ms (median), {a['p99']:.0f} ms (p99),",
+             f"of which the settle time is at least {a['settle']} ms (two scans must see the file alike)."]
+    return "\n".join(rows) + "\n"
