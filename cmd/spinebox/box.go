@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"spinebox/device/kiosk"
@@ -30,7 +31,6 @@ type box struct {
 	notifier *health.Notifier
 	decoder  *decode.Decoder
 	ledger   *ledger.Ledger
-	control  *control
 	model    reader
 	panel    *panel.Panel
 	kiosk    *kiosk.Server // nil when none is configured
@@ -46,7 +46,7 @@ type box struct {
 func openBox(c *config, log *slog.Logger) (*box, error) {
 	b := &box{config: c, log: log, health: health.New(version, time.Now())}
 	for _, open := range []func() error{
-		b.openDecoder, b.openLedger, b.openControl, b.openModel, b.openRoom, b.openPipeline, b.openShares, b.openUplink,
+		b.openDecoder, b.openLedger, b.openModel, b.openRoom, b.openPipeline, b.openShares, b.openUplink,
 	} {
 		if err := open(); err != nil {
 			return nil, errors.Join(err, b.Close())
@@ -82,14 +82,6 @@ func (b *box) openLedger() error {
 	}
 	b.closers = append(b.closers, b.ledger)
 	return nil
-}
-
-func (b *box) openControl() error {
-	var err error
-	if b.control, err = openControl(b.config.Data, b.log); err == nil {
-		b.closers = append(b.closers, b.control)
-	}
-	return err
 }
 
 func (b *box) openModel() error {
@@ -165,10 +157,14 @@ func (b *box) openPipeline() error {
 }
 
 func (b *box) openShares() error {
+	if err := b.forgetShares(); err != nil {
+		return err
+	}
 	var parts []string
 	for _, s := range b.config.Shares {
 		w, err := share.New(share.Options{
 			Name: s.Name, Root: s.Path, Mount: s.Mount, Spool: filepath.Join(b.config.Data, "spool", s.Name),
+			Ignore: s.Ignore, Finished: share.Finished(s.Finished), MoveTo: s.MoveTo,
 			Scan: s.Scan, Patience: s.Patience, MaxBytes: int64(s.MaxSize), Reserve: int64(b.config.Limits.Reserve),
 			Whole: xray.Whole, Known: b.known, Forget: b.ledger.Forget, Log: b.log,
 			Handle: func(ctx context.Context, c share.Claim) error {
@@ -183,6 +179,29 @@ func (b *box) openShares() error {
 		parts = append(parts, s.Name)
 	}
 	b.notifier = health.NewNotifier(b.health, b.log, parts...)
+	return nil
+}
+
+// forgetShares drops what the ledger knows of the files of shares that are not
+// configured any more, or under another name.
+func (b *box) forgetShares() error {
+	sources, err := b.ledger.Sources()
+	if err != nil {
+		return err
+	}
+	for _, source := range sources {
+		if slices.ContainsFunc(b.config.Shares, func(s shareConfig) bool { return s.Name == source }) {
+			continue
+		}
+		n, err := b.ledger.Forget(source, func(string) bool { return false })
+		if errors.Is(err, ledger.ErrDiskFull) {
+			continue // it does no harm until the next start
+		}
+		if err != nil {
+			return err
+		}
+		b.log.Info("forgot the files of a share that is not configured any more", "share", source, "count", n)
+	}
 	return nil
 }
 
@@ -218,7 +237,7 @@ func (b *box) openUplink() error {
 
 // roomParts are what must outlive the last image: lamps, page, ledger.
 func (b *box) roomParts() []part {
-	parts := []part{b.control.Run, b.panel.Run, b.notifier.Run, b.ledger.Run, b.follow, b.watch(b.panel.SetStatus)}
+	parts := []part{b.panel.Run, b.notifier.Run, b.ledger.Run, b.follow, b.watch(b.panel.SetStatus)}
 	if b.kiosk != nil {
 		parts = append(parts, b.kiosk.Run, b.painter.Run, b.watch(b.kiosk.SetStatus))
 	}

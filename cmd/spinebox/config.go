@@ -49,6 +49,9 @@ type shareConfig struct {
 	Scan     time.Duration `yaml:"scan"`
 	Patience time.Duration `yaml:"patience"`
 	MaxSize  size          `yaml:"max_size"`
+	Ignore   []string      `yaml:"ignore"`
+	Finished string        `yaml:"finished"`
+	MoveTo   string        `yaml:"finished_folder"`
 }
 
 type modelsConfig struct {

@@ -16,6 +16,7 @@ import (
 
 	"spinebox/explain"
 	"spinebox/models/description"
+	"spinebox/runtime/share"
 	"spinebox/sync/wire"
 )
 
@@ -85,6 +86,11 @@ func (c *config) validateShare(i int) []problem {
 	case within(s.Path, c.Data) || within(c.Data, s.Path):
 		wrong("path", "it and the data folder %s lie within each other; the box would take in its own files", c.Data)
 	}
+	for _, other := range c.Shares[:i] {
+		if s.Path != "" && other.Path != "" && (within(s.Path, other.Path) || within(other.Path, s.Path)) {
+			wrong("path", "it and the share %s lie within each other; the box would take in each file twice", other.Name)
+		}
+	}
 	if s.Scan < 100*time.Millisecond || s.Scan > time.Hour {
 		wrong("scan", "%s is outside 100ms to 1h", s.Scan)
 	}
@@ -93,6 +99,12 @@ func (c *config) validateShare(i int) []problem {
 	}
 	if s.MaxSize < 1e6 || s.MaxSize > 4e9 {
 		wrong("max_size", "it is outside 1MB to 4GB")
+	}
+	if err := share.CheckIgnore(s.Ignore); err != nil {
+		wrong("ignore", "%v", err)
+	}
+	if err := share.CheckFinished(share.Finished(s.Finished), s.MoveTo); err != nil {
+		wrong("finished", "%v", err)
 	}
 	return all
 }

@@ -60,8 +60,8 @@ func (d *document) wrong(key, format string, args ...any) problem {
 var syntaxError = regexp.MustCompile(`^\[(\d+):\d+\] (.*)`)
 
 // fill reads the YAML over what to points to as it is, and returns everything
-// that is wrong with it; entry is what an entry of a list is before the file
-// says more. The library's own strict decoding stops at the first unknown key;
+// that is wrong with it; entry is what an entry of a list of sections is before
+// the file says more. The library's own strict decoding stops at the first unknown key;
 // somebody who edits this file in a basement without a network wants to hear of
 // all of them at once.
 func (d *document) fill(raw []byte, to, entry any) []problem {
@@ -148,8 +148,12 @@ func (f *filler) sequence(node ast.Node, to reflect.Value, key string) {
 		return
 	}
 	to.SetZero()
+	fresh := reflect.Zero(to.Type().Elem())
+	if fresh.Kind() == reflect.Struct {
+		fresh = f.entry
+	}
 	for entry := list.ArrayRange(); entry.Next(); {
-		to.Set(reflect.Append(to, f.entry))
+		to.Set(reflect.Append(to, fresh))
 		i := to.Len() - 1
 		f.value(entry.Value(), to.Index(i), fmt.Sprintf("%s[%d]", key, i))
 	}

@@ -87,6 +87,7 @@ func technologies() []arrow {
 		{"github.com/syndtr/goleveldb", []string{"models/savedmodel"}, "it reads the index of TensorFlow's variables, and is no database here"},
 		{"github.com/suyashkumar/dicom", []string{"lab/trial", "lab/phantom"}, "it panics on strangers' files: the lab writes with it, the box does not read with it"},
 		{"github.com/disintegration/imaging", []string{"explain"}, "it turns everything into 8 bits: never before the network"},
+		{"github.com/fsnotify/fsnotify", []string{"runtime/share"}, "inotify sees nothing that another host writes: one place knows that it is only a hint"},
 		{"github.com/coreos/go-systemd", []string{"runtime/health"}, "one place speaks to the service manager"},
 		{"github.com/goccy/go-yaml", []string{"cmd/spinebox"}, "one program has a configuration file"},
 		{"github.com/spf13/cobra", []string{"cmd/..."}, "flags are cmd's"},

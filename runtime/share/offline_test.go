@@ -73,7 +73,7 @@ func TestFolderBeneathALostMountIsNotAShare(t *testing.T) {
 		t.Errorf("scan: %v, status %+v", err, r.Status())
 	}
 	// /proc is the root of a mounted file system wherever Linux runs.
-	fd, err := openRoot("/proc", true, func(string) error { return nil })
+	fd, err := tree{root: "/proc", mount: true}.open(func(string) error { return nil })
 	if err != nil {
 		t.Fatalf("a mounted folder: %v", err)
 	}
@@ -128,6 +128,7 @@ func TestHungShare(t *testing.T) {
 		t.Run(step, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, func(o *Options) { o.Now = nil })
+				r.deaf()
 				r.write("a.dcm", "picture end")
 				release := make(chan struct{})
 				var stuck atomic.Int32
@@ -199,10 +200,10 @@ func TestSlowShareIsOnline(t *testing.T) {
 			r.write(name+".dcm", name+" end")
 		}
 		r.lane.hold = func(string) error {
-			time.Sleep(9 * time.Second) // of the bubble's clock; the limit is 10
+			time.Sleep(4 * time.Second) // of the bubble's clock; the limit is 5
 			return nil
 		}
-		r.scans(2)
+		r.scans(6)
 		if len(r.handled) != 8 {
 			t.Errorf("%d of 8 files taken", len(r.handled))
 		}
@@ -210,7 +211,7 @@ func TestSlowShareIsOnline(t *testing.T) {
 }
 
 func TestRunEndsWhileTheHandlerIsBusy(t *testing.T) {
-	r := newRig(t, func(o *Options) { o.Scan = time.Millisecond })
+	r := newRig(t, func(o *Options) { o.Scan, o.Now = time.Millisecond, nil })
 	ctx, cancel := context.WithCancel(t.Context())
 	r.o.Handle = func(ctx context.Context, _ Claim) error {
 		cancel()
@@ -304,11 +305,12 @@ func TestASlowCopyIsASignOfLife(t *testing.T) {
 		})
 		r.write("a.dcm", strings.Repeat("x", 4<<20)+" end")
 		r.lane.hold = func(string) error {
-			time.Sleep(9 * time.Second) // of the bubble's clock; the limit is 10
+			time.Sleep(4 * time.Second) // of the bubble's clock; the limit is 5
 			return nil
 		}
 		r.scans(2)
-		if len(r.handled) != 1 || signs < 17 || most > 10*time.Second {
+		synctest.Wait()
+		if len(r.handled) != 1 || signs < 17 || most > 5*time.Second {
 			t.Errorf("%d files were taken with %d signs of life, at most %s apart", len(r.handled), signs, most)
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/fsnotify/fsnotify"
 )
 
 // rig is a watcher on a real folder, with a clock of its own and a handler that
@@ -123,11 +126,17 @@ func (r *rig) handle(_ context.Context, c Claim) error {
 	return nil
 }
 
+// deaf leaves the watcher without inotify, which a bubble's clock cannot wait for.
+func (r *rig) deaf() {
+	r.notify = func() (*fsnotify.Watcher, error) { return nil, errors.New("none here") }
+}
+
 // scan lets two seconds pass and scans.
 func (r *rig) scan() error {
 	r.t.Helper()
 	r.clock = r.clock.Add(2 * time.Second)
-	return r.Scan(r.t.Context())
+	_, err := r.Scan(r.t.Context())
+	return err
 }
 
 // scans scans n times, each of which must succeed.
@@ -159,10 +168,19 @@ func (r *rig) must(err error) {
 	}
 }
 
+// count returns how many claims were handled so far.
+func (r *rig) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.bytes)
+}
+
 // want checks the contents that were handled so far, in whatever order: two are
 // in hand at once.
 func (r *rig) want(contents ...string) {
 	r.t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	slices.Sort(r.bytes)
 	slices.Sort(contents)
 	if fmt.Sprintf("%q", r.bytes) != fmt.Sprintf("%q", contents) {

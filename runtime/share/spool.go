@@ -24,6 +24,8 @@ var (
 	errBusy = errors.New("the file cannot be read")
 	// errSpool means that the copy, not the share, is in trouble.
 	errSpool = errors.New("the spool cannot be written")
+	// errNoRoom means that one file is too large for the space that is left.
+	errNoRoom = errors.New("there is no room for it")
 
 	digestName = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
@@ -64,25 +66,42 @@ func (p *part) discard() {
 	os.Remove(p.file.Name())
 }
 
+// create makes the folder, if need be again.
+func (s spool) create() error {
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return fmt.Errorf("make the spool: %w", err)
+	}
+	return nil
+}
+
 // room reports an error when a copy of size bytes would leave less than the
-// reserve: the ledger on the same disk dies of SIGBUS when it is full.
+// reserve, because the ledger on the same disk dies of SIGBUS when it is full:
+// errNoRoom when there is space for smaller ones.
 func (s spool) room(size int64) error {
 	var st unix.Statfs_t
 	if err := unix.Statfs(s.dir, &st); err != nil {
 		return fmt.Errorf("free space of the spool: %w", err)
 	}
-	if free := int64(st.Bavail) * st.Bsize; free-size < s.reserve {
-		return fmt.Errorf("the disk is full: %d MB free, %d MB must stay free", free>>20, s.reserve>>20)
+	free := int64(st.Bavail) * st.Bsize
+	switch {
+	case free < s.reserve:
+		return fmt.Errorf("the disk is full: %s are free, %s must stay free", megabytes(free), megabytes(s.reserve))
+	case free-size < s.reserve:
+		return errNoRoom
 	}
 	return nil
 }
+
+// megabytes writes a number of bytes as the configuration does: 1 MB is a
+// million bytes.
+func megabytes(bytes int64) string { return fmt.Sprintf("%d MB", bytes/1e6) }
 
 // fetch copies one file from the share into the spool, hashing on the way, from
 // a descriptor that was opened once. It returns errChanged when the file is not,
 // or not any more, the one that the walk saw, and errBusy when it cannot be
 // read; other errors are those of the share or of the spool.
-func (s spool) fetch(root string, mount bool, e entry, alive pulse) (*part, error) {
-	src, err := openEntry(root, mount, e, alive)
+func (s spool) fetch(t tree, e entry, alive pulse) (*part, error) {
+	src, err := openEntry(t, e, alive)
 	if err != nil {
 		return nil, err
 	}
@@ -101,8 +120,8 @@ func (s spool) fetch(root string, mount bool, e entry, alive pulse) (*part, erro
 
 // openEntry opens a file of the share and makes sure that it is a regular file
 // and the one that the walk saw.
-func openEntry(root string, mount bool, e entry, alive pulse) (*os.File, error) {
-	rootfd, err := openRoot(root, mount, alive)
+func openEntry(t tree, e entry, alive pulse) (*os.File, error) {
+	rootfd, err := t.open(alive)
 	if err != nil {
 		return nil, err
 	}
@@ -251,12 +270,9 @@ func (s spool) drop(digest string) error {
 	return nil
 }
 
-// restore makes the folder, removes what a crash has left half done and returns
-// the claims of the copies that were whole, oldest first.
+// restore removes what a crash has left half done and returns the claims of the
+// copies that were whole.
 func (s spool) restore() ([]Claim, error) {
-	if err := os.MkdirAll(s.dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the spool: %w", err)
-	}
 	names, err := os.ReadDir(s.dir)
 	if err != nil {
 		return nil, fmt.Errorf("read the spool: %w", err)

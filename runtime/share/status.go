@@ -64,21 +64,27 @@ func (w *Watcher) complaint(err error) string {
 		text := err.Error()
 		return strings.ToUpper(text[:1]) + text[1:] + "."
 	}
-	large, unread := 0, w.denied
+	large, cramped, unread := 0, 0, w.denied
 	for _, f := range w.seen {
 		switch {
 		case f.done:
 		case f.large:
 			large++
+		case f.cramped:
+			cramped++
 		case f.busy:
 			unread++
 		}
 	}
 	switch {
+	case cramped > 0:
+		return fmt.Sprintf("%d of its files do not fit on the box's disk now, of which %s must stay free: free space.", cramped, megabytes(w.o.Reserve))
 	case unread > 0:
 		return fmt.Sprintf("%d of its files and folders cannot be read: give the service the right to.", unread)
+	case w.keeps != nil:
+		return fmt.Sprintf("Files that have their result cannot be %sd: %v.", w.o.Finished, w.keeps)
 	case large > 0:
-		return fmt.Sprintf("%d of its files are larger than %d MB and stay on the share.", large, w.o.MaxBytes>>20)
+		return fmt.Sprintf("%d of its files are larger than %s and stay on the share.", large, megabytes(w.o.MaxBytes))
 	}
 	return ""
 }

@@ -46,41 +46,55 @@ type oddity struct {
 // listing is what one walk over the share has found.
 type listing struct {
 	files    []entry // oldest first
+	folders  []string
 	oddities []oddity
 	denied   int // folders that the service may not read
 }
 
+// tree is a share's folder. It may be used by one visit at a time.
+type tree struct {
+	root   string
+	mount  bool     // it must be the root of a mounted file system
+	ignore []string // patterns of names, in lower case
+	apart  string   // a folder in the root that is not looked into
+}
+
 // ignored reports whether a file or folder is passed over by its name: what
-// programs write beside the real file, or before it is whole.
-func ignored(name string) bool {
-	switch name {
-	case "Thumbs.db", "desktop.ini", "lost+found":
-		return true
-	}
+// programs write beside the real file, or before it is whole, and what the
+// configuration adds. A DICOMDIR is an index of the files beside it.
+func (t tree) ignored(name string) bool {
 	if strings.HasPrefix(name, ".") || strings.HasPrefix(name, "~") || strings.HasSuffix(name, "~") {
 		return true // .DS_Store among them
 	}
-	switch strings.ToLower(path.Ext(name)) {
-	case ".part", ".filepart", ".tmp":
+	name = strings.ToLower(name)
+	switch name {
+	case "thumbs.db", "desktop.ini", "lost+found", "$recycle.bin", "system volume information", "dicomdir":
 		return true
 	}
-	return false
+	switch path.Ext(name) {
+	case ".part", ".partial", ".filepart", ".tmp":
+		return true
+	}
+	return slices.ContainsFunc(t.ignore, func(pattern string) bool {
+		match, _ := path.Match(pattern, name) // New has looked at the pattern
+		return match
+	})
 }
 
-// openRoot opens the share's root, which may itself be a link (that is the
-// administrator's choice). With mount, it must be the root of a mounted file
-// system: the empty folder beneath a lost mount is not a share without files.
-func openRoot(root string, mount bool, alive pulse) (int, error) {
+// open opens the root, which may itself be a link (that is the administrator's
+// choice). With mount, it must be the root of a mounted file system: the empty
+// folder beneath a lost mount is not a share without files.
+func (t tree) open(alive pulse) (int, error) {
 	if err := alive("open root"); err != nil {
 		return -1, err
 	}
 	fd, err := retry(func() (int, error) {
-		return unix.Open(root, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+		return unix.Open(t.root, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	})
 	if err != nil {
 		return -1, err
 	}
-	if !mount {
+	if !t.mount {
 		return fd, nil
 	}
 	var st unix.Statx_t
@@ -147,9 +161,9 @@ func openSteps(root int, name string, flags int) (int, error) {
 
 // walk lists the share. Errors about a folder that has just gone or may not be
 // read are not errors of the share; all others are.
-func walk(root string, mount bool, alive pulse) (listing, error) {
+func (t tree) walk(alive pulse) (listing, error) {
 	var found listing
-	rootfd, err := openRoot(root, mount, alive)
+	rootfd, err := t.open(alive)
 	if err != nil {
 		return found, err
 	}
@@ -159,9 +173,10 @@ func walk(root string, mount bool, alive pulse) (listing, error) {
 	for len(folders) > 0 {
 		folder := folders[len(folders)-1]
 		folders = folders[:len(folders)-1]
-		inside, err := found.list(rootfd, folder, alive)
+		inside, err := t.list(&found, rootfd, folder, alive)
 		switch {
 		case err == nil:
+			found.folders = append(found.folders, folder)
 			folders = append(folders, inside...)
 		case folder == ".":
 			return found, err
@@ -180,7 +195,7 @@ func walk(root string, mount bool, alive pulse) (listing, error) {
 }
 
 // list adds one folder's files to the listing and returns its folders.
-func (l *listing) list(root int, folder string, alive pulse) (folders []string, err error) {
+func (t tree) list(l *listing, root int, folder string, alive pulse) (folders []string, err error) {
 	if err := alive("open folder"); err != nil {
 		return nil, err
 	}
@@ -196,7 +211,7 @@ func (l *listing) list(root int, folder string, alive pulse) (folders []string, 
 		}
 		names, err := dir.Readdirnames(256)
 		for _, name := range names {
-			if ignored(name) {
+			if t.ignored(name) || folder == "." && name == t.apart {
 				continue
 			}
 			if len(l.files) >= maxEntries {

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -289,6 +290,16 @@ func TestForget(t *testing.T) {
 	}
 	if _, ok, err := l.Sighting("room-2", "0001.png"); !ok || err != nil {
 		t.Errorf("the other share's sighting is there: %t, %v", ok, err)
+	}
+	sources, err := l.Sources()
+	if err != nil || !slices.Equal(sources, []string{"room", "room-2"}) {
+		t.Errorf("the shares are %q, %v", sources, err)
+	}
+	if _, err := l.Forget("room", func(string) bool { return false }); err != nil {
+		t.Fatal(err)
+	}
+	if sources, err = l.Sources(); err != nil || !slices.Equal(sources, []string{"room-2"}) {
+		t.Errorf("the shares are %q, %v", sources, err)
 	}
 }
 

@@ -3,6 +3,7 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -59,6 +60,28 @@ func sight(txn *badger.Txn, seen spine.Sighting) error {
 		return nil
 	}
 	return put(txn, sightingKey(seen.Source, seen.Name), seen)
+}
+
+// Sources returns the names of the shares whose files the ledger has seen, be
+// they configured still or not.
+func (l *Ledger) Sources() ([]string, error) {
+	var sources []string
+	err := l.db.View(func(txn *badger.Txn) error {
+		o := badger.DefaultIteratorOptions
+		o.PrefetchValues, o.Prefix = false, []byte(sightings)
+		it := txn.NewIterator(o)
+		defer it.Close()
+		for it.Rewind(); it.Valid(); {
+			source, _, _ := strings.Cut(string(it.Item().Key()[len(sightings):]), "\x00")
+			sources = append(sources, source)
+			it.Seek([]byte(sightings + source + "\x01")) // past all of its files
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for shares: %w", err)
+	}
+	return sources, nil
 }
 
 // Forget drops the sightings of one share's files that keep does not want, and
