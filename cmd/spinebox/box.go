@@ -31,6 +31,7 @@ type box struct {
 	notifier *health.Notifier
 	decoder  *decode.Decoder
 	ledger   *ledger.Ledger
+	control  *control
 	model    reader
 	panel    *panel.Panel
 	kiosk    *kiosk.Server // nil when none is configured
@@ -46,7 +47,7 @@ type box struct {
 func openBox(c *config, log *slog.Logger) (*box, error) {
 	b := &box{config: c, log: log, health: health.New(version, time.Now())}
 	for _, open := range []func() error{
-		b.openDecoder, b.openLedger, b.openModel, b.openRoom, b.openPipeline, b.openShares, b.openUplink,
+		b.openDecoder, b.openLedger, b.openControl, b.openModel, b.openRoom, b.openPipeline, b.openShares, b.openUplink,
 	} {
 		if err := open(); err != nil {
 			return nil, errors.Join(err, b.Close())
@@ -82,6 +83,14 @@ func (b *box) openLedger() error {
 	}
 	b.closers = append(b.closers, b.ledger)
 	return nil
+}
+
+func (b *box) openControl() error {
+	var err error
+	if b.control, err = openControl(b.config.Data, b.log); err == nil {
+		b.closers = append(b.closers, b.control)
+	}
+	return err
 }
 
 func (b *box) openModel() error {
@@ -237,7 +246,7 @@ func (b *box) openUplink() error {
 
 // roomParts are what must outlive the last image: lamps, page, ledger.
 func (b *box) roomParts() []part {
-	parts := []part{b.panel.Run, b.notifier.Run, b.ledger.Run, b.follow, b.watch(b.panel.SetStatus)}
+	parts := []part{b.control.Run, b.panel.Run, b.notifier.Run, b.ledger.Run, b.follow, b.watch(b.panel.SetStatus)}
 	if b.kiosk != nil {
 		parts = append(parts, b.kiosk.Run, b.painter.Run, b.watch(b.kiosk.SetStatus))
 	}
