@@ -30,6 +30,7 @@ func arrows() []arrow {
 		{"models/description", []string{"internal/spine", "models/input"}, "formats are pure; a description is read where there is no TensorFlow"},
 		{"models/nets", []string{"internal/libtensorflow"}, "a graph is layers, whatever they are looked at for"},
 		{"models/savedmodel", []string{"internal/libtensorflow", "models/nets"}, "formats are pure"},
+		{"models/slots", []string{"internal/spine", "models/description"}, "adapters import formats, not each other; nothing here runs a model"},
 		{"models/modeltest", []string{"internal/spine", "models/..."}, "it makes models for tests"},
 		{"sync/wire", []string{"internal/spine"}, "formats are pure: box and hub share this and nothing else"},
 		{"explain", []string{"internal/spine"}, "arithmetic on tensors; what needs the network takes a function"},
