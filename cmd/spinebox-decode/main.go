@@ -24,13 +24,21 @@ func main() {
 		os.Exit(2)
 	}
 	decoder := xray.Decoder{Limits: xray.Limits{Bytes: settings.Bytes, Pixels: settings.Pixels}}
+	var rights confine.Rights
+	converter := decode.Converter{Program: settings.Converter, Limits: settings.Limits}
+	_, err = os.Stat(converter.Program)
+	converts := err == nil
+	if converts {
+		decoder.Convert, rights = converter.Convert, converter.Rights()
+	}
 	child := decode.Child{
+		Converter: converts,
 		Decode: func(r io.ReaderAt, size int64) (*decode.Coded, error) {
 			g, err := decoder.Decode(r, size)
 			return (*decode.Coded)(g), err
 		},
 	}
-	if err := child.Serve(settings, confine.Rights{}); err != nil && !errors.Is(err, io.EOF) {
+	if err := child.Serve(settings, rights); err != nil && !errors.Is(err, io.EOF) {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", decode.Program, err)
 		os.Exit(1)
 	}

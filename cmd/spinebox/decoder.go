@@ -13,10 +13,13 @@ import (
 // allow take a few seconds on a small box.
 const decodeLimit = 10 * time.Second
 
+// converter is gdcmconv as Debian's libgdcm-tools installs it.
+const converter = "/usr/bin/gdcmconv"
+
 // openDecoder starts the process that waits for the first file.
 func openDecoder(c *config, log *slog.Logger) (*decode.Decoder, error) {
 	o := decode.Options{
-		Program: c.Decoder, Limit: min(decodeLimit, c.Limits.Image), Log: log,
+		Program: c.Decoder, Converter: converter, Limit: min(decodeLimit, c.Limits.Image), Log: log,
 		Pixels: c.Limits.MaxMegapixels * 1_000_000, Memory: int64(c.Limits.DecodeMemory), Bytes: 256 << 20,
 	}
 	for _, s := range c.Shares {

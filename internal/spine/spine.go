@@ -31,13 +31,16 @@ type Picture struct {
 // Facts are what is known about a picture beside its pixels. This is an
 // allow-list: nothing that names a person or an institution belongs here.
 type Facts struct {
-	Format     string  // "jpeg", "png", "tiff" or "dicom"
-	Bits       int     // bits stored for each grey value, 8 to 16
-	Modality   string  // DICOM (0008,0060), e.g. "DX"; empty when unknown
-	BodyPart   string  // DICOM (0018,0015)
-	View       string  // DICOM (0018,5101), e.g. "AP"
-	Laterality string  // DICOM (0020,0060)
-	Hues       float64 // how far the picture's colours are from a single tint, 0 (grey or one tint) to 1
+	Format     string // "jpeg", "png", "tiff" or "dicom"
+	Bits       int    // bits stored for each grey value, 8 to 16
+	Modality   string // DICOM (0008,0060), e.g. "DX"; empty when unknown
+	BodyPart   string // DICOM (0018,0015)
+	View       string // DICOM (0018,5101), e.g. "AP"
+	Laterality string // DICOM (0020,0060) or (0020,0062): "L", "R", "U" or "B"
+	Detector   string // DICOM (0018,7004), e.g. "SCINTILLATOR"
+	// Manufacturer is the maker that DICOM (0008,0070) names, one of a list.
+	Manufacturer string
+	Hues         float64 // how far the picture's colours are from a single tint, 0 (grey or one tint) to 1
 
 	// SOPInstanceUID identifies the image among DICOM files. It stays on the
 	// box: only its HMAC under the site's key leaves.

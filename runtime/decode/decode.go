@@ -43,7 +43,7 @@ const Program = "spinebox-decode"
 // ErrNoProgram says that the child's program is not where it was looked for.
 var ErrNoProgram = errors.New("the program " + Program + " is not there")
 
-// Options are what a Decoder needs. All but Stderr must be set.
+// Options are what a Decoder needs. All but Converter and Stderr must be set.
 type Options struct {
 	Program string // path of spinebox-decode; see [Beside]
 
@@ -51,6 +51,10 @@ type Options struct {
 	Pixels int           // the most that a picture may have
 	Memory int64         // the most that one child may take, in bytes
 	Limit  time.Duration // for one file
+
+	// Converter is the path of gdcmconv, which unpacks compressed DICOM. It may
+	// be "" or lead nowhere: such files are refused then, by name.
+	Converter string
 
 	Log *slog.Logger
 

@@ -42,7 +42,7 @@ func options(t testing.TB) Options {
 	t.Helper()
 	return Options{
 		Program: program, Bytes: 256 << 20, Pixels: 40e6, Memory: 512 << 20,
-		Limit: 60 * time.Second, Log: slog.New(slog.DiscardHandler),
+		Limit: 60 * time.Second, Converter: "/usr/bin/gdcmconv", Log: slog.New(slog.DiscardHandler),
 	}
 }
 

@@ -69,7 +69,7 @@ func (a *answer) sound(pixels int) bool {
 		return slices.Contains([]spine.Code{spine.Corrupt, spine.Unsupported, spine.Timeout}, f.Code) && printable(f.Reason, maxReason)
 	}
 	f := a.Facts
-	for _, text := range []string{f.Format, f.Modality, f.BodyPart, f.View, f.Laterality} {
+	for _, text := range []string{f.Format, f.Modality, f.BodyPart, f.View, f.Laterality, f.Detector, f.Manufacturer} {
 		if !printable(text, 24) {
 			return false
 		}

@@ -20,9 +20,10 @@ import (
 
 // Settings are what a child is told about itself when it is started.
 type Settings struct {
-	Bytes  int64
-	Pixels int
-	Limits confine.Limits
+	Bytes     int64
+	Pixels    int
+	Converter string // path of gdcmconv; "" without
+	Limits    confine.Limits
 }
 
 // flags are a child's command line; parseFlags reads it.
@@ -33,6 +34,7 @@ func flags(o Options) []string {
 		"-pixels=" + strconv.Itoa(o.Pixels),
 		"-memory=" + strconv.FormatInt(o.Memory, 10),
 		"-cpu=" + strconv.Itoa(seconds(o.Limit)),
+		"-converter=" + o.Converter,
 	}
 }
 
@@ -47,6 +49,7 @@ func ParseSettings(args []string, out io.Writer) (Settings, error) {
 	set.Int64Var(&s.Bytes, "bytes", 0, "")
 	set.IntVar(&s.Pixels, "pixels", 0, "")
 	set.Int64Var(&s.Limits.Memory, "memory", 0, "")
+	set.StringVar(&s.Converter, "converter", "", "")
 	cpu := set.Int("cpu", 0, "")
 	if err := set.Parse(args); err != nil {
 		return s, err

@@ -15,8 +15,10 @@ const (
 	tagTransferSyntax    = 0x0002_0010
 	tagSOPInstance       = 0x0008_0018
 	tagModality          = 0x0008_0060
+	tagManufacturer      = 0x0008_0070
 	tagBodyPart          = 0x0018_0015
 	tagView              = 0x0018_5101
+	tagDetectorType      = 0x0018_7004
 	tagLaterality        = 0x0020_0060
 	tagImageLaterality   = 0x0020_0062
 	tagSamples           = 0x0028_0002
@@ -36,6 +38,13 @@ const (
 	tagWindowFunction    = 0x0028_1056
 	tagIntercept         = 0x0028_1052
 	tagSlope             = 0x0028_1053
+	tagRedDescriptor     = 0x0028_1101
+	tagGreenDescriptor   = 0x0028_1102
+	tagBlueDescriptor    = 0x0028_1103
+	tagRedData           = 0x0028_1201
+	tagGreenData         = 0x0028_1202
+	tagBlueData          = 0x0028_1203
+	tagSegmentedRed      = 0x0028_1221
 	tagModalityLUT       = 0x0028_3000
 	tagLUTDescriptor     = 0x0028_3002
 	tagLUTData           = 0x0028_3006
@@ -47,10 +56,11 @@ const (
 
 func wantedOfDataset(tag uint32) bool {
 	switch tag {
-	case tagSOPInstance, tagModality, tagBodyPart, tagView, tagLaterality, tagImageLaterality,
+	case tagSOPInstance, tagModality, tagManufacturer, tagBodyPart, tagView, tagDetectorType, tagLaterality, tagImageLaterality,
 		tagSamples, tagPhotometric, tagPlanarOrder, tagFrames, tagRows, tagColumns,
 		tagBitsAllocated, tagBitsStored, tagHighBit, tagSigned, tagPadding, tagPaddingLimit,
 		tagWindowCentre, tagWindowWidth, tagWindowFunction, tagIntercept, tagSlope,
+		tagRedDescriptor, tagGreenDescriptor, tagBlueDescriptor, tagRedData, tagGreenData, tagBlueData, tagSegmentedRed,
 		tagModalityLUT, tagVOILUT, tagFloatPixels, tagDoubleFloatPixels, tagPixels:
 		return true
 	}
@@ -62,55 +72,6 @@ type dataset struct {
 	s        *source
 	elements map[uint32]element
 	empty    bool // not even elements of no interest
-}
-
-// transferSyntax is how a file's data set is written.
-type transferSyntax struct {
-	coding coding
-	name   string // in plain words what makes it unreadable; "" when readable
-	packed bool   // the whole data set is deflated
-}
-
-func syntaxOf(uid string) transferSyntax {
-	switch uid {
-	case "1.2.840.10008.1.2":
-		return transferSyntax{coding: implicitLittle()}
-	case "1.2.840.10008.1.2.1":
-		return transferSyntax{coding: explicitLittle()}
-	case "1.2.840.10008.1.2.2":
-		return transferSyntax{coding: coding{order: binary.BigEndian}}
-	}
-	// All others are explicit little endian around what they compress.
-	t := transferSyntax{coding: explicitLittle()}
-	switch tail, standard := strings.CutPrefix(uid, "1.2.840.10008.1.2."); {
-	case !standard:
-		t.name = "with a private transfer syntax"
-	case tail == "1.99":
-		t.name, t.packed = "deflated as a whole", true
-	case tail == "4.50":
-		t.name = "compressed as JPEG Baseline"
-	case tail == "4.51":
-		t.name = "compressed as JPEG Extended"
-	case tail == "4.57", tail == "4.70":
-		t.name = "compressed as JPEG Lossless"
-	case tail == "4.80":
-		t.name = "compressed as JPEG-LS Lossless"
-	case tail == "4.81":
-		t.name = "compressed as JPEG-LS Near-Lossless"
-	case tail == "4.90", tail == "4.92":
-		t.name = "compressed as JPEG 2000 Lossless"
-	case tail == "4.91", tail == "4.93":
-		t.name = "compressed as JPEG 2000"
-	case tail == "4.201", tail == "4.202", tail == "4.203":
-		t.name = "compressed as High-Throughput JPEG 2000"
-	case tail == "5":
-		t.name = "compressed as RLE Lossless"
-	case strings.HasPrefix(tail, "4.10"):
-		t.name = "compressed as MPEG video"
-	default:
-		t.name = "with transfer syntax " + uid
-	}
-	return t
 }
 
 // isUID reports whether text is a UID by its characters (PS3.5 section 9.1). A
@@ -186,8 +147,9 @@ func wholeDICOM(s *source) error {
 	if err != nil {
 		return err
 	}
-	if t.packed { // where its pixels end shows only when unpacked; it is refused anyway
-		return nil
+	if t.packed { // where its pixels end shows only when unpacked
+		_, err := inflatedSize(s, off)
+		return err
 	}
 	d, err := readDataset(s, off, t.coding)
 	if err != nil {
@@ -213,7 +175,8 @@ func (d dataset) text(tag uint32) (string, error) {
 }
 
 // code returns the value of a code string (VR CS); "" when it is missing or is
-// no code string: free text may hold a name.
+// no code string. It may be anything that looks like a code: what leaves this
+// package goes through a list.
 func (d dataset) code(tag uint32) (string, error) {
 	v, err := d.text(tag)
 	if err != nil || !isCode(v) {

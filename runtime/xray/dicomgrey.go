@@ -1,6 +1,7 @@
 package xray
 
 import (
+	"encoding/binary"
 	"math"
 
 	"spinebox/internal/spine"
@@ -210,7 +211,7 @@ func (d dataset) readWindow(g *greyScale) error {
 		f = linear
 	case linear, linearExact, sigmoid:
 	default:
-		return spine.Faultf(spine.Unsupported, "a DICOM window of the kind %q", name)
+		return spine.Faultf(spine.Unsupported, "a DICOM window of a kind that the standard does not know")
 	}
 	// A window without width, as some devices write when they have none to
 	// give, is no window.
@@ -250,7 +251,12 @@ func (d dataset) lookup(tag uint32, signed bool) (*lookup, error) {
 	if err != nil || found == nil {
 		return nil, err
 	}
-	descriptor, data := found[tagLUTDescriptor], found[tagLUTData]
+	return d.table(found[tagLUTDescriptor], found[tagLUTData], signed)
+}
+
+// table reads a table by its description. Entries of 8 bits lie in words, as the
+// standard has it, or in single bytes, as many devices write them.
+func (d dataset) table(descriptor, data element, signed bool) (*lookup, error) {
 	if descriptor.length < 6 {
 		return nil, spine.Faultf(spine.Corrupt, "a DICOM lookup table without its description")
 	}
@@ -269,11 +275,24 @@ func (d dataset) lookup(tag uint32, signed bool) (*lookup, error) {
 	if bits < 8 || bits > 16 {
 		return nil, spine.Faultf(spine.Unsupported, "a DICOM lookup table of %d bits", bits)
 	}
-	if data.length < int64(2*n) {
-		return nil, spine.Faultf(spine.Unsupported, "a DICOM lookup table of %d entries in %d bytes", n, data.length)
+	narrow := bits == 8 && data.length < int64(2*n)
+	if data.length < int64(n) || data.length < int64(2*n) && !narrow {
+		return nil, spine.Faultf(spine.Unsupported, "a DICOM lookup table of %d entries in %d bytes", n, max(data.length, 0))
 	}
 	l := &lookup{first: first, bits: bits, entries: make([]uint16, n)}
 	for i := range l.entries {
+		if narrow {
+			at := int64(i)
+			if data.coding.order == binary.BigEndian && data.vr == "OW" {
+				at ^= 1 // two in a word
+			}
+			b, err := d.s.bytes(data.at+at, 1)
+			if err != nil {
+				return nil, err
+			}
+			l.entries[i] = uint16(b[0])
+			continue
+		}
 		if l.entries[i], err = d.s.uint16(data.at+int64(2*i), data.coding.order); err != nil {
 			return nil, err
 		}

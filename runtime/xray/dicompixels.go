@@ -18,6 +18,7 @@ type layout struct {
 	photometric   string
 
 	pixels element
+	memory io.ReaderAt // where the pixels lie when not in the file
 }
 
 // readLayout reads the layout and refuses by name all that samples does not
@@ -67,7 +68,7 @@ func (d dataset) readLayout() (layout, error) {
 	l.bytes, l.signed, l.planes = allocated/8, signed == 1, planar == 1
 	switch {
 	case frames > 1:
-		return l, spine.Faultf(spine.Unsupported, "a DICOM file of %.0f frames", frames)
+		return l, spine.Faultf(spine.Unsupported, "a DICOM file of several frames")
 	case allocated != 8 && allocated != 16:
 		return l, spine.Faultf(spine.Unsupported, "DICOM pixels of %d bits", allocated)
 	case l.bits < 8:
@@ -77,34 +78,7 @@ func (d dataset) readLayout() (layout, error) {
 	case high != l.bits-1:
 		return l, spine.Faultf(spine.Unsupported, "DICOM pixels whose %d bits end at bit %d", l.bits, high)
 	}
-	return l, l.checkColours()
-}
-
-// checkColours refuses the photometric interpretations that grey does not read.
-func (l layout) checkColours() error {
-	samples := 0
-	switch l.photometric {
-	case "MONOCHROME1", "MONOCHROME2":
-		samples = 1
-	case "RGB", "YBR_FULL":
-		samples = 3
-	case "YBR_FULL_422":
-		samples = 3
-		if l.bytes != 1 || l.width%2 != 0 || l.planes {
-			return spine.Faultf(spine.Unsupported, "a DICOM picture in YBR_FULL_422 of odd shape")
-		}
-	case "":
-		return spine.Faultf(spine.Corrupt, "a DICOM picture that does not say what its values mean")
-	default:
-		return spine.Faultf(spine.Unsupported, "a DICOM picture in %s", l.photometric)
-	}
-	if l.samples != samples {
-		return spine.Faultf(spine.Corrupt, "a DICOM picture in %s with %d samples per pixel", l.photometric, l.samples)
-	}
-	if samples == 3 && l.signed {
-		return spine.Faultf(spine.Unsupported, "a DICOM picture with signed colours")
-	}
-	return nil
+	return l, nil
 }
 
 // withoutPixels says why a data set without pixel data is none for the box.
@@ -125,72 +99,13 @@ func (d dataset) withoutPixels() error {
 	return spine.Faultf(spine.Unsupported, "a DICOM file that holds no picture")
 }
 
-func (d Decoder) decodeDICOM(s *source) (*Grey, error) {
-	t, off, err := openDICOM(s)
-	if err != nil {
-		return nil, err
+// complete makes sure that native pixels are all there.
+func (l layout) complete() error {
+	need := int64(l.width) * int64(l.height) * l.perPixel()
+	if l.pixels.length == undefined || l.pixels.length < need {
+		return spine.Faultf(spine.Corrupt, "%d bytes of pixel data where %d by %d pixels need %d", max(l.pixels.length, 0), l.width, l.height, need)
 	}
-	if t.name != "" {
-		return nil, spine.Faultf(spine.Unsupported, "a DICOM file %s", t.name)
-	}
-	ds, err := readDataset(s, off, t.coding)
-	if err != nil {
-		return nil, err
-	}
-	l, err := ds.readLayout()
-	if err != nil {
-		return nil, err
-	}
-	if err := d.Limits.check(l.width, l.height, s.size, 1); err != nil {
-		return nil, err
-	}
-	if need := int64(l.width) * int64(l.height) * l.perPixel(); l.pixels.length == undefined || l.pixels.length < need {
-		return nil, spine.Faultf(spine.Corrupt, "%d bytes of pixel data where %d by %d pixels need %d", l.pixels.length, l.width, l.height, need)
-	}
-	g := &Grey{Width: l.width, Height: l.height}
-	if g.Facts, err = ds.facts(l); err != nil {
-		return nil, err
-	}
-	if l.samples == 3 {
-		g.Values = make([]float32, l.width*l.height)
-		g.Facts.Hues, err = l.colours(s.r, g.Values)
-		return g, err
-	}
-	scale, err := ds.greyScale(l)
-	if err != nil {
-		return nil, err
-	}
-	if g.Codes16, err = l.codes(s.r); err != nil {
-		return nil, err
-	}
-	g.Table = scale.table(g.Codes16)
-	return g, nil
-}
-
-// facts reads what is worth knowing beside the pixels.
-func (d dataset) facts(l layout) (f spine.Facts, err error) {
-	f.Bits = l.bits
-	for _, fact := range []struct {
-		tag  uint32
-		into *string
-	}{
-		{tagModality, &f.Modality}, {tagBodyPart, &f.BodyPart}, {tagView, &f.View},
-		{tagLaterality, &f.Laterality},
-	} {
-		if *fact.into, err = d.code(fact.tag); err != nil {
-			return f, err
-		}
-	}
-	if f.Laterality == "" { // where the DX objects have it
-		if f.Laterality, err = d.code(tagImageLaterality); err != nil {
-			return f, err
-		}
-	}
-	uid, err := d.text(tagSOPInstance)
-	if isUID(uid) {
-		f.SOPInstanceUID = uid
-	}
-	return f, err
+	return nil
 }
 
 // perPixel returns the bytes of a pixel, averaged.
@@ -210,6 +125,13 @@ type sampleReader struct {
 	layout
 	r   io.ReaderAt
 	raw []byte
+}
+
+func (l layout) reader(file io.ReaderAt) sampleReader {
+	if l.memory != nil {
+		file = l.memory
+	}
+	return sampleReader{layout: l, r: file}
 }
 
 // read fills dst, at most chunkSamples, with the samples from the first one on:
@@ -251,8 +173,8 @@ func (r *sampleReader) read(dst []uint16, first int) error {
 // each calls visit with the picture's pixels, chunk by chunk: the index of the
 // first pixel and all samples of the chunk's pixels, plane after plane or side
 // by side as they lie in the file.
-func (l layout) each(r io.ReaderAt, visit func(first int, samples []uint16)) error {
-	in := sampleReader{layout: l, r: r}
+func (l layout) each(file io.ReaderAt, visit func(first int, samples []uint16)) error {
+	in := l.reader(file)
 	buf := make([]uint16, chunkSamples)
 	pixels, perChunk := l.width*l.height, chunkSamples/3
 	for first := 0; first < pixels; first += perChunk {
@@ -278,49 +200,13 @@ func (l layout) each(r io.ReaderAt, visit func(first int, samples []uint16)) err
 
 // codes returns the pixels of a grey picture: their used bits, without regard
 // to sign.
-func (l layout) codes(r io.ReaderAt) ([]uint16, error) {
+func (l layout) codes(file io.ReaderAt) ([]uint16, error) {
 	codes := make([]uint16, l.width*l.height)
-	in := sampleReader{layout: l, r: r}
+	in := l.reader(file)
 	for first := 0; first < len(codes); first += chunkSamples {
 		if err := in.read(codes[first:min(first+chunkSamples, len(codes))], first); err != nil {
 			return nil, err
 		}
 	}
 	return codes, nil
-}
-
-// colours writes a colour picture as its luma and returns its Facts.Hues.
-func (l layout) colours(r io.ReaderAt, dst []float32) (hues float64, err error) {
-	full := float64(int(1)<<l.bits - 1)
-	c := newChroma(l.width, l.height)
-	put := func(i int, y, cb, cr float64) {
-		dst[i] = float32(y / full)
-		c.see(i%l.width, i/l.width, 255*y/full, 255*cb/full, 255*cr/full)
-	}
-	middle := float64(int(1) << (l.bits - 1))
-	err = l.each(r, func(first int, s []uint16) {
-		if l.photometric == "YBR_FULL_422" { // Y Y Cb Cr
-			for i := 0; i+3 < len(s); i += 4 {
-				cb, cr := float64(s[i+2])-middle, float64(s[i+3])-middle
-				put(first+i/2, float64(s[i]), cb, cr)
-				put(first+i/2+1, float64(s[i+1]), cb, cr)
-			}
-			return
-		}
-		n := len(s) / 3
-		next, plane := 3, 1
-		if l.planes {
-			next, plane = 1, n
-		}
-		for i := range n {
-			a, b, d := s[i*next], s[i*next+plane], s[i*next+2*plane]
-			if l.photometric == "YBR_FULL" {
-				put(first+i, float64(a), float64(b)-middle, float64(d)-middle)
-				continue
-			}
-			y := float64(299*uint32(a)+587*uint32(b)+114*uint32(d)) / 1000
-			put(first+i, y, 0.564*(float64(d)-y), 0.713*(float64(a)-y))
-		}
-	})
-	return c.hues(), err
 }

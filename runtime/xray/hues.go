@@ -133,20 +133,30 @@ func huesOf(img image.Image) float64 {
 		return 0
 	}
 	c := newChroma(b.Dx(), b.Dy())
-	stepX := max(b.Dx()/(hueCells*hueSamples), 1)
-	stepY := max(b.Dy()/(hueCells*hueSamples), 1)
-	ycbcr, _ := img.(*image.YCbCr)
-	for y := stepY / 2; y < b.Dy(); y += stepY {
-		for x := stepX / 2; x < b.Dx(); x += stepX {
-			var p color.YCbCr
-			if ycbcr != nil {
-				p = ycbcr.YCbCrAt(b.Min.X+x, b.Min.Y+y)
-			} else {
-				r, g, bl, _ := img.At(b.Min.X+x, b.Min.Y+y).RGBA()
-				p.Y, p.Cb, p.Cr = color.RGBToYCbCr(uint8(r>>8), uint8(g>>8), uint8(bl>>8))
-			}
+	if m, ok := img.(*image.YCbCr); ok { // color.Color is an allocation
+		c.each(func(x, y int) color.YCbCr { return m.YCbCrAt(b.Min.X+x, b.Min.Y+y) })
+	} else {
+		c.sample(func(x, y int) color.Color { return img.At(b.Min.X+x, b.Min.Y+y) })
+	}
+	return c.hues()
+}
+
+// sample takes in a few pixels of each cell.
+func (c *chroma) sample(at func(x, y int) color.Color) {
+	c.each(func(x, y int) (p color.YCbCr) {
+		r, g, b, _ := at(x, y).RGBA()
+		p.Y, p.Cb, p.Cr = color.RGBToYCbCr(uint8(r>>8), uint8(g>>8), uint8(b>>8))
+		return p
+	})
+}
+
+func (c *chroma) each(at func(x, y int) color.YCbCr) {
+	stepX := max(c.width/(hueCells*hueSamples), 1)
+	stepY := max(c.height/(hueCells*hueSamples), 1)
+	for y := stepY / 2; y < c.height; y += stepY {
+		for x := stepX / 2; x < c.width; x += stepX {
+			p := at(x, y)
 			c.see(x, y, float64(p.Y), float64(p.Cb)-128, float64(p.Cr)-128)
 		}
 	}
-	return c.hues()
 }

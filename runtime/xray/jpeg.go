@@ -17,6 +17,7 @@ const (
 	markerSOI     = 0xd8
 	markerEOI     = 0xd9
 	markerSOS     = 0xda
+	markerAPP0    = 0xe0
 	markerAPP1    = 0xe1
 )
 
@@ -28,6 +29,7 @@ const maxSegments = 1 << 17
 type jpegOutline struct {
 	coded int64             // where the first coded data begin
 	exif  *io.SectionReader // EXIF's own TIFF structure; nil without
+	jfif  bool              // it says that its colours are luma and chroma
 }
 
 // outlineJPEG walks the segments up to the first scan. Bytes between segments
@@ -70,6 +72,11 @@ func outlineJPEG(s *source) (jpegOutline, error) {
 		if marker == markerAPP1 && length >= 2+6 && o.exif == nil {
 			if b, err := s.bytes(off+4, 6); err == nil && string(b) == "Exif\x00\x00" {
 				o.exif = io.NewSectionReader(s.r, off+10, int64(length)-8)
+			}
+		}
+		if marker == markerAPP0 && length >= 2+5 {
+			if b, err := s.bytes(off+4, 5); err == nil && string(b) == "JFIF\x00" {
+				o.jfif = true
 			}
 		}
 		off = next

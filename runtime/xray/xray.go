@@ -116,6 +116,10 @@ func spell[Code byte | uint16](dst []float32, codes []Code, table []float32) {
 // Decoder is what Decode works with, for whoever confines it.
 type Decoder struct {
 	Limits Limits
+
+	// Convert unpacks what this package cannot; nil where nothing does. Such
+	// pictures are Unsupported then.
+	Convert Converter
 }
 
 // Decode is [Decode] for the size bytes of r.

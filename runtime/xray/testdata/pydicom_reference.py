@@ -8,13 +8,15 @@ OUT gets index.json, a list of
     file      where the file lies in its package
     path      where it lies on this disk
     syntax    its transfer syntax
+    lossy     whether it is compressed as JPEG with a cosine transform, whose
+              decoders may differ in the last bit
     width, height
     stored    name of a file in OUT: the stored values, little-endian int32,
               row by row (for colours: the luma, as grey)
     grey      name of a file in OUT: the values that xray.Decode promises,
               little-endian float64
-    why       instead of the last four: why the file holds no uncompressed grey
-              or colour picture of 8 to 16 bits, or why pydicom cannot read it
+    why       instead of the last four: why the file holds no single grey or
+              colour picture of 8 to 16 bits, or why pydicom cannot read it
 
 The stored values and the modality and VOI transformations are pydicom's own.
 What the standard leaves open follows the comment of greyScale.table: the range
@@ -30,30 +32,21 @@ import warnings
 import data_store
 import numpy as np
 import pydicom
-from pydicom.pixels import apply_modality_lut, apply_voi_lut, pixel_array
+from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, get_decoder
 
-NATIVE = {
-    pydicom.uid.ImplicitVRLittleEndian,
-    pydicom.uid.ExplicitVRLittleEndian,
-    pydicom.uid.ExplicitVRBigEndian,
-}
+LOSSY = {pydicom.uid.JPEGBaseline8Bit, pydicom.uid.JPEGExtended12Bit}
 
 
 def out_of_scope(ds):
     syntax = ds.file_meta.get("TransferSyntaxUID") if hasattr(ds, "file_meta") else None
     if syntax is None:
         return "no transfer syntax"
-    if syntax not in NATIVE:
-        return "compressed"
     if "PixelData" not in ds:
         return "no pixel data"
     if int(ds.get("NumberOfFrames") or 1) > 1:
         return "several frames"
     if ds.BitsAllocated not in (8, 16) or ds.BitsStored < 8:
         return f"{ds.BitsStored} bits"
-    known = ("MONOCHROME1", "MONOCHROME2", "RGB", "YBR_FULL", "YBR_FULL_422")
-    if ds.PhotometricInterpretation not in known:
-        return ds.PhotometricInterpretation
     return None
 
 
@@ -91,31 +84,46 @@ def grey_of(ds, stored):
     return grey
 
 
-def luma_of(ds, pixels):
-    if ds.PhotometricInterpretation == "RGB":
+def luma_of(pixels, colours, bits):
+    if colours == "RGB":
         luma = pixels.astype(np.float64) @ np.array([0.299, 0.587, 0.114])
     else:
         luma = pixels[..., 0].astype(np.float64)
-    return luma / (2**ds.BitsStored - 1)
+    return luma / (2**bits - 1)
 
 
-def reference(path, out, number):
+def palette_in_order(ds):
+    # apply_color_lut reads a palette in this machine's order, whatever the file's.
+    if ds.file_meta.TransferSyntaxUID == pydicom.uid.ExplicitVRBigEndian:
+        for colour in ("Red", "Green", "Blue"):
+            data = ds[f"{colour}PaletteColorLookupTableData"]
+            data.value = np.frombuffer(data.value, "<u2").byteswap().tobytes()
+    return ds
+
+
+def reference(path, out, number, r):
     ds = pydicom.dcmread(path, force=True)
-    r = {"syntax": ""}
     if hasattr(ds, "file_meta") and "TransferSyntaxUID" in ds.file_meta:
         r["syntax"] = ds.file_meta.TransferSyntaxUID.name
     if why := out_of_scope(ds):
-        return r | {"why": why}
-    pixels = pixel_array(ds, raw=True)
+        r["why"] = why
+        return
+    syntax = ds.file_meta.TransferSyntaxUID
+    r["lossy"] = syntax in LOSSY
+    pixels, meta = get_decoder(syntax).as_array(ds, raw=True)
+    colours = meta["photometric_interpretation"]
     height, width = pixels.shape[:2]
-    if ds.SamplesPerPixel == 1:
+    if colours == "PALETTE COLOR":
+        bits = ds.RedPaletteColorLookupTableDescriptor[2]
+        grey = luma_of(apply_color_lut(pixels, palette_in_order(ds)), "RGB", bits)
+    elif ds.SamplesPerPixel == 1:
         stored, grey = pixels, grey_of(ds, pixels)
         stored.astype("<i4").tofile(out / f"{number}.stored")
         r["stored"] = f"{number}.stored"
     else:
-        grey = luma_of(ds, pixels)
+        grey = luma_of(pixels, colours, ds.BitsStored)
     grey.astype("<f8").tofile(out / f"{number}.grey")
-    return r | {"width": width, "height": height, "grey": f"{number}.grey"}
+    r |= {"width": width, "height": height, "grey": f"{number}.grey"}
 
 
 def main():
@@ -131,9 +139,9 @@ def main():
         for path in sorted(root.rglob("*")):
             if not path.is_file() or path.suffix in (".py", ".pyc", ".json", ".md"):
                 continue
-            entry = {"file": f"{package}/{path.relative_to(root)}", "path": str(path)}
+            entry = {"syntax": "", "file": f"{package}/{path.relative_to(root)}", "path": str(path)}
             try:
-                entry |= reference(path, out, len(index))
+                reference(path, out, len(index), entry)
             except Exception as e:  # whatever pydicom throws is its answer
                 entry["why"] = f"pydicom: {type(e).__name__}: {e}"
             index.append(entry)
