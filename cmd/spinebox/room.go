@@ -167,8 +167,8 @@ func encodePNG(img image.Image) ([]byte, error) {
 // than the screen shows.
 const previewSide = 1500
 
-// paint adds the X-ray, and the heatmap of an answer. An answer that is
-// withheld has none: its map would say what the box does not.
+// paint adds the X-ray, and the heatmaps of an answer. An answer that is
+// withheld has none: a map would say what the box does not.
 func paint(view *kiosk.View, job painting) error {
 	if job.picture == nil {
 		return nil
@@ -178,13 +178,21 @@ func paint(view *kiosk.View, job painting) error {
 		return fmt.Errorf("make a preview: %w", err)
 	}
 	view.Preview = preview.Bytes()
-	if job.img.Decision.Outcome != spine.Classified || job.img.Readings[0].Heatmap == nil {
+	if job.img.Decision.Outcome != spine.Classified {
 		return nil
 	}
-	small, err := explain.SmallMap(job.img.Readings[0].Heatmap, job.picture.Width, job.picture.Height)
-	if err != nil {
-		return err
+	for _, reading := range job.img.Readings {
+		var overlay []byte
+		if reading.Heatmap != nil {
+			small, err := explain.SmallMap(reading.Heatmap, job.picture.Width, job.picture.Height)
+			if err == nil {
+				overlay, err = encodePNG(small)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		view.Maps = append(view.Maps, overlay)
 	}
-	view.Map, err = encodePNG(small)
-	return err
+	return nil
 }

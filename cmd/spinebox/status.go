@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"spinebox/internal/spine"
@@ -97,6 +98,14 @@ func printStatus(out io.Writer, s spine.Status) error {
 		line("share", "%s %s", name, describeShare(s.Shares[name]))
 	}
 	line("broker", "%s", describeLink(s.Broker))
+	for _, p := range [][2]string{{"lamps", s.Panel.Lamps}, {"display", s.Panel.Display}} {
+		if p[1] != "" {
+			line(p[0], "DO NOT OBEY: %s", p[1])
+		}
+	}
+	if s.Disk.Size > 0 {
+		line("disk", "%s of %s free", humanize.Bytes(uint64(s.Disk.Free)), humanize.Bytes(uint64(s.Disk.Size)))
+	}
 	line("to send", "%d", s.Outbox)
 	line("quarantine", "%d", s.Quarantine)
 	line("results", "%d classified, %d refused, %d failed; %d duplicates", s.Classified, s.Refused, s.Failed, s.Duplicates)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -24,8 +25,26 @@ type browser struct {
 	complaints []string // what the page logged as an error
 }
 
-func newBrowser(t *testing.T, width, height int) *browser {
-	t.Helper()
+// chromium is the one browser of all tests, started by the first that needs it:
+// a start takes longer than a test. Each test has a page of its own in it.
+type chromium struct {
+	once   sync.Once
+	ctx    context.Context
+	stop   []context.CancelFunc
+	missed string // why there is none
+}
+
+var shared chromium
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	for _, stop := range slices.Backward(shared.stop) {
+		stop()
+	}
+	os.Exit(code)
+}
+
+func (c *chromium) start() {
 	path := ""
 	for _, name := range []string{"chromium", "chromium-browser"} {
 		if found, err := exec.LookPath(name); err == nil {
@@ -34,24 +53,36 @@ func newBrowser(t *testing.T, width, height int) *browser {
 		}
 	}
 	if path == "" {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("Chromium is needed: install Debian's package chromium")
-		}
-		t.Skip("no Chromium in the PATH")
+		c.missed = "no Chromium in the PATH: install Debian's package chromium"
+		return
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-background-networking", true),
-		chromedp.WindowSize(width, height),
-		chromedp.WSURLReadTimeout(time.Minute),
+		chromedp.WSURLReadTimeout(2*time.Minute),
 	)
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(stop)
+	ctx, cancel := chromedp.NewContext(allocator)
+	c.ctx, c.stop = ctx, []context.CancelFunc{stop, cancel}
+	if err := chromedp.Do(ctx); err != nil {
+		c.missed = fmt.Sprintf("start Chromium: %v", err)
+	}
+}
+
+func newBrowser(t *testing.T, width, height int) *browser {
+	t.Helper()
+	shared.once.Do(shared.start)
+	if shared.missed != "" {
+		if os.Getenv("CI") == "true" || shared.ctx != nil {
+			t.Fatal(shared.missed)
+		}
+		t.Skip(shared.missed)
+	}
 	b := &browser{t: t}
-	ctx, cancel := chromedp.NewContext(allocator, chromedp.WithListener(b.listen))
+	ctx, cancel := chromedp.NewContext(shared.ctx, chromedp.WithListener(b.listen))
 	t.Cleanup(cancel)
 	// No test takes this long, also on a busy machine.
-	ctx, expire := context.WithTimeout(ctx, 3*time.Minute)
+	ctx, expire := context.WithTimeout(ctx, 5*time.Minute)
 	t.Cleanup(expire)
 	b.ctx = ctx
 	b.do(chromedp.EmulateViewport(int64(width), int64(height)))
@@ -96,7 +127,7 @@ func (b *browser) press(keys ...string) {
 // until waits for a condition, a JavaScript expression.
 func (b *browser) until(condition string) {
 	b.t.Helper()
-	poll := chromedp.Poll[bool](condition, chromedp.WithPollingTimeout(30*time.Second), chromedp.WithPollingInterval(20*time.Millisecond))
+	poll := chromedp.Poll[bool](condition, chromedp.WithPollingTimeout(time.Minute), chromedp.WithPollingInterval(20*time.Millisecond))
 	if _, err := chromedp.Run(b.ctx, poll); err != nil {
 		page, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string]("document.body.innerText"))
 		b.t.Fatalf("%v, waiting for %s; the page says:\n%s\nand complains:\n%s", err, condition, page, b.complained())
@@ -108,7 +139,7 @@ func (b *browser) says(id, text string) {
 	b.t.Helper()
 	b.until(fmt.Sprintf(`(() => {
 		const e = document.getElementById(%q);
-		return e.checkVisibility() && e.innerText.replace(/\s+/g, " ").replaceAll("\u2011", "-").trim() === %q;
+		return e.checkVisibility() && e.innerText.replace(/\s+/g, " ").replaceAll("\u2060", "").trim() === %q;
 	})()`, id, text))
 }
 

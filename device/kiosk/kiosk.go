@@ -39,10 +39,11 @@ type View struct {
 	// Preview is the picture as a JPEG at most some 1,500 pixels long; nil
 	// when there is none.
 	Preview []byte
-	// Map is a PNG that covers exactly the picture, transparent where the
-	// network did not look; it may be as coarse as it likes, the browser
-	// stretches it. Nil when there is none.
-	Map []byte
+	// Maps are PNGs, one for each reading, that cover exactly the picture,
+	// transparent where the network did not look; they may be as coarse as
+	// they like, the browser stretches them. One that is nil, or missing at
+	// the end, is a reading without a map.
+	Maps [][]byte
 }
 
 // Options say where the page is served and what it remembers.

@@ -40,7 +40,7 @@ func classified(id string, label spine.Label) View {
 		reading.Probabilities = append(reading.Probabilities, p[l])
 	}
 	return View{
-		ID: id, Finished: finished, Readings: []spine.Reading{reading}, Preview: film(30, 60), Map: heat(8, 16),
+		ID: id, Finished: finished, Readings: []spine.Reading{reading}, Preview: film(30, 60), Maps: [][]byte{heat(8, 16)},
 		Decision: spine.Decision{Outcome: spine.Classified, Label: label},
 	}
 }
@@ -142,7 +142,7 @@ func TestForeignPagesGetNothing(t *testing.T) {
 			t.Errorf("%s %s: %d, want %d", test.site, test.mode, got, test.want)
 		}
 	}
-	for _, path := range []string{"/", "/kiosk.js", "/api/recent", "/map/aa.png", "/nothing"} {
+	for _, path := range []string{"/", "/kiosk.js", "/api/recent", "/map/0/aa.png", "/nothing"} {
 		h := get(s, path).Header()
 		for name, want := range map[string]string{
 			"Content-Security-Policy": "default-src 'none'", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store",
@@ -187,15 +187,15 @@ func TestKeepsTheLastResultsAndForgetsTheRest(t *testing.T) {
 		t.Errorf("from %s to %s", all.Results[0].ID, all.Results[19].ID)
 	}
 	for _, r := range all.Results {
-		picture, overlay := get(s, r.Picture), get(s, r.Map)
+		picture, overlay := get(s, r.Picture), get(s, r.Readers[0].Map)
 		if picture.Code != 200 || picture.Header().Get("Content-Type") != "image/jpeg" || !bytes.Equal(picture.Body.Bytes(), film(30, 60)) {
 			t.Fatalf("picture %s: %d", r.Picture, picture.Code)
 		}
 		if overlay.Code != 200 || overlay.Header().Get("Content-Type") != "image/png" || !bytes.Equal(overlay.Body.Bytes(), heat(8, 16)) {
-			t.Fatalf("map %s: %d", r.Map, overlay.Code)
+			t.Fatalf("map %s: %d", r.Readers[0].Map, overlay.Code)
 		}
 	}
-	for _, gone := range []string{"/image/id%204%2F%3F.jpg", "/map/id%204%2F%3F.png", "/image/id%2024%2F%3F.png", "/image/", "/image/..%2fx.jpg", "/scale.png"} {
+	for _, gone := range []string{"/image/id%204%2F%3F.jpg", "/map/0/id%204%2F%3F.png", "/map/1/id%2024%2F%3F.png", "/map/-1/id%2024%2F%3F.png", "/map/x/id%2024%2F%3F.png", "/image/id%2024%2F%3F.png", "/image/", "/image/..%2fx.jpg", "/scale.png"} {
 		if got := get(s, gone).Code; got != 404 {
 			t.Errorf("%s: %d", gone, got)
 		}
@@ -239,6 +239,7 @@ func TestPlantedNamesReachNoPage(t *testing.T) {
 		Ready:  true,
 		Shares: map[string]spine.ShareStatus{"scanner": {Online: true, Error: "cannot read Doe^Jane.dcm"}, "other": {Error: "Doe^Jane"}},
 		Broker: spine.LinkStatus{Configured: true, Error: "Doe^Jane"},
+		Check:  spine.CheckStatus{At: finished, Error: "Doe^Jane"},
 	})
 	stream := open(t, s)
 	for _, body := range []string{get(s, "/").Body.String(), get(s, "/api/recent").Body.String(), stream.next()} {
@@ -284,7 +285,9 @@ func TestRoom(t *testing.T) {
 	}{
 		{spine.Status{}, "starting", []fact{{"Results stay on this box", false}}},
 		{spine.Status{Ready: true, Shares: online, Models: []spine.ModelID{{Name: "resnet50", Version: "3"}}}, "ready",
-			[]fact{{"Model resnet50 3", false}, {"Share scanner online", false}, {"Results stay on this box", false}}},
+			[]fact{{"Share scanner online", false}, {"Results stay on this box", false}}},
+		{spine.Status{Ready: true, Shares: map[string]spine.ShareStatus{"a": {Online: true}, "b": {}, "c": {Online: true}}, Panel: spine.PanelStatus{Lamps: "gone"}}, "ready",
+			[]fact{{"Share b offline", true}, {"2 shares online", false}, {"Results stay on this box", false}, {"Lamps or display do not obey", true}}},
 		{spine.Status{Ready: true, Busy: true, Outbox: 1, Broker: spine.LinkStatus{Configured: true, Online: true}}, "working",
 			[]fact{{"Network online: 1 result to send", false}}},
 		{spine.Status{Ready: true, Outbox: 7, Quarantine: 2, Broker: spine.LinkStatus{Configured: true}}, "ready",
@@ -296,6 +299,65 @@ func TestRoom(t *testing.T) {
 		if got.State != test.state || !slices.Equal(got.Facts, test.facts) || got.Trouble != test.status.Trouble {
 			t.Errorf("%+v:\ngot  %+v\nwant %s %+v", test.status, got, test.state, test.facts)
 		}
+	}
+}
+
+func TestNoticeSaysWhatTheModelsAreGoodFor(t *testing.T) {
+	for want, s := range map[string]spine.Status{
+		"":                              {},
+		"Demonstration: unsigned model": {Unsigned: true},
+		"Demonstration: model trained on made X-rays":           {Phantom: true},
+		"Demonstration: unsigned model, trained on made X-rays": {Unsigned: true, Phantom: true},
+	} {
+		if got := newRoom(s).Notice; got != want {
+			t.Errorf("unsigned %v, phantom %v: %q, want %q", s.Unsigned, s.Phantom, got, want)
+		}
+	}
+}
+
+// What is the matter with a part stands on its line of the service page, with
+// the mark of what waits.
+func TestServicePageMarksWhatNeedsALook(t *testing.T) {
+	marked := func(s spine.Status) (lines []string) {
+		for _, g := range newRoom(s).Service {
+			for _, l := range g.Lines {
+				if l.Wait {
+					lines = append(lines, g.Title+": "+l.Name+": "+l.Text)
+				}
+			}
+		}
+		return lines
+	}
+	well := spine.Status{
+		Ready: true, Models: []spine.ModelID{{Name: "vgg16", Version: "7", Digest: strings.Repeat("ab", 32)}},
+		Check: spine.CheckStatus{At: finished}, Disk: spine.DiskStatus{Free: 2e9, Size: 4e9, Reserve: 1e9},
+		Shares: map[string]spine.ShareStatus{"scanner": {Online: true}}, Broker: spine.LinkStatus{Configured: true, Online: true}, Outbox: 3,
+	}
+	if got := marked(well); len(got) > 0 {
+		t.Errorf("a box that is well: %q", got)
+	}
+	for want, break_ := range map[string]func(*spine.Status){
+		"Box: Disk: 500 MB of 4.0 GB free; intake stops below 1.0 GB": func(s *spine.Status) { s.Disk.Free = 5e8 },
+		"Box: Disk: not known":                                                 func(s *spine.Status) { s.Disk = spine.DiskStatus{} },
+		"Box: Lamps: line 3 is taken":                                          func(s *spine.Status) { s.Panel.Lamps = "line 3 is taken" },
+		"Box: Display: no bus":                                                 func(s *spine.Status) { s.Panel.Display = "no bus" },
+		"Models: Model: none loaded yet":                                       func(s *spine.Status) { s.Models = nil },
+		"Models: Signature: none: for demonstration and tests":                 func(s *spine.Status) { s.Unsigned = true },
+		"Models: Trained on: made X-rays: for demonstration only":              func(s *spine.Status) { s.Phantom = true },
+		"Models: Last picture with a known answer: not answered as it must be": func(s *spine.Status) { s.Check.Error = "0.3 off" },
+		"Connections: Share scanner: offline":                                  func(s *spine.Status) { s.Shares = map[string]spine.ShareStatus{"scanner": {}} },
+		"Connections: Share scanner: 2 files waiting":                          func(s *spine.Status) { s.Shares = map[string]spine.ShareStatus{"scanner": {Online: true, Waiting: 2}} },
+	} {
+		s := well
+		break_(&s)
+		if got := marked(s); !slices.Equal(got, []string{want}) {
+			t.Errorf("marked %q, want %q", got, want)
+		}
+	}
+	cut := well
+	cut.Broker.Online = false
+	if got := marked(cut); !slices.Equal(got, []string{"Connections: Hub: Network offline: 3 results to send", "Queue: Results to send: 3"}) {
+		t.Errorf("without a network: %q", got)
 	}
 }
 
@@ -358,7 +420,7 @@ func TestEventsTellTheWholeStateAtEachChange(t *testing.T) {
 		t.Errorf("the box is %s", got)
 	}
 	// The same to the page: no event, so the next one is about the result.
-	s.SetStatus(spine.Status{Ready: true, Classified: 1, Started: finished})
+	s.SetStatus(spine.Status{Ready: true, Broker: spine.LinkStatus{Error: "gone"}})
 	s.Show(classified("bb", spine.Scoliosis))
 	second := read()
 	if len(second.Results) != 2 || second.Results[0].ID != "bb" || second.Results[0].Headline != "Scoliosis" || second.Results[0].Percent != "94 %" {

@@ -14,6 +14,9 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/image/font/gofont/gobold"
+	"golang.org/x/image/font/gofont/goregular"
+
 	"spinebox/internal/spine"
 )
 
@@ -55,9 +58,11 @@ func (s *Server) routes() (http.Handler, error) {
 	mux.HandleFunc("GET /image/{file}", func(w http.ResponseWriter, r *http.Request) {
 		giveOr404(w, r, "image/jpeg", s.find(r.PathValue("file"), ".jpg").preview)
 	})
-	mux.HandleFunc("GET /map/{file}", func(w http.ResponseWriter, r *http.Request) {
-		giveOr404(w, r, "image/png", s.find(r.PathValue("file"), ".png").overlay)
+	mux.HandleFunc("GET /map/{reader}/{file}", func(w http.ResponseWriter, r *http.Request) {
+		giveOr404(w, r, "image/png", s.find(r.PathValue("file"), ".png").overlay(r.PathValue("reader")))
 	})
+	mux.HandleFunc("GET /regular.ttf", func(w http.ResponseWriter, _ *http.Request) { give(w, "font/ttf", goregular.TTF) })
+	mux.HandleFunc("GET /bold.ttf", func(w http.ResponseWriter, _ *http.Request) { give(w, "font/ttf", gobold.TTF) })
 	mux.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) { s.events(w, r, version) })
 	mux.HandleFunc("GET /api/status", s.apiStatus)
 	mux.HandleFunc("GET /api/recent", s.apiRecent)
@@ -98,7 +103,7 @@ func guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "+
-			"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+			"font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")

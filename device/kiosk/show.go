@@ -2,10 +2,8 @@ package kiosk
 
 import (
 	"fmt"
-	"maps"
 	"net/url"
-	"reflect"
-	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,8 +12,18 @@ import (
 
 // shown is a result that the page can show, with its pictures.
 type shown struct {
-	result           result
-	preview, overlay []byte
+	result   result
+	preview  []byte
+	overlays [][]byte // one for each reading
+}
+
+// overlay returns the heatmap of the reading with that number, or nil.
+func (s shown) overlay(number string) []byte {
+	n, err := strconv.Atoi(number)
+	if err != nil || n < 0 || n >= len(s.overlays) {
+		return nil
+	}
+	return s.overlays[n]
 }
 
 // result is what the page is told of an image: an allow-list.
@@ -30,8 +38,7 @@ type result struct {
 	Sentence string        `json:"sentence,omitempty"` // why there is no answer, and what to do
 	Readers  []reader      `json:"readers,omitempty"`  // only when there is an answer
 	Models   []string      `json:"models,omitempty"`   // that looked at it
-	Picture  string        `json:"picture,omitempty"`  // addresses
-	Map      string        `json:"map,omitempty"`
+	Picture  string        `json:"picture,omitempty"`  // its address
 }
 
 // reader is one network's reading of an image.
@@ -40,6 +47,7 @@ type reader struct {
 	Label   string  `json:"label"`
 	Percent string  `json:"percent"`
 	Classes []class `json:"classes"`
+	Map     string  `json:"map,omitempty"` // its heatmap's address
 }
 
 type class struct {
@@ -68,23 +76,23 @@ func newShown(v View) shown {
 	default:
 		r.Headline = "Not processed"
 	}
-	// The key in the address lets a browser tell a new picture from an old
-	// one of the same ID.
-	escaped := url.PathEscape(v.ID)
 	if len(v.Preview) > 0 {
-		r.Picture = "/image/" + escaped + ".jpg?" + url.QueryEscape(r.Key)
+		r.Picture = r.address("/image/", ".jpg")
 	}
-	if len(v.Map) > 0 && len(v.Preview) > 0 {
-		r.Map = "/map/" + escaped + ".png?" + url.QueryEscape(r.Key)
-	}
-	return shown{result: r, preview: v.Preview, overlay: v.Map}
+	return shown{r, v.Preview, v.Maps}
+}
+
+// address returns a picture's address. The key in it lets a browser tell a new
+// picture from an old one of the same ID.
+func (r *result) address(folder, extension string) string {
+	return folder + url.PathEscape(r.ID) + extension + "?" + url.QueryEscape(r.Key)
 }
 
 // answer fills in what is told of an image that was classified, and only then:
 // the readings of one that was refused hold the answer that is withheld.
 func (r *result) answer(v View) {
 	r.Headline = capital(string(v.Decision.Label))
-	for _, reading := range v.Readings {
+	for n, reading := range v.Readings {
 		one := reader{
 			Model:   modelName(reading.Model),
 			Label:   capital(string(reading.Label)),
@@ -93,6 +101,9 @@ func (r *result) answer(v View) {
 		for i, l := range reading.Labels {
 			p := reading.Probabilities[i]
 			one.Classes = append(one.Classes, class{capital(string(l)), p, percent(p)})
+		}
+		if len(v.Preview) > 0 && n < len(v.Maps) && len(v.Maps[n]) > 0 {
+			one.Map = r.address(fmt.Sprintf("/map/%d/", n), ".png")
 		}
 		r.Readers = append(r.Readers, one)
 		if r.Percent == "" && reading.Label == v.Decision.Label {
@@ -120,78 +131,3 @@ func percent(p float64) string {
 	}
 	return fmt.Sprintf("%.0f %%", 100*p)
 }
-
-// room is what the page is told of the box.
-type room struct {
-	State    string `json:"state"` // "ready", "working", "starting" or "trouble"
-	Word     string `json:"word"`
-	Trouble  string `json:"trouble,omitempty"` // what somebody has to see to
-	Facts    []fact `json:"facts"`
-	Unsigned bool   `json:"unsigned"`
-}
-
-// fact is one line of the box's state.
-type fact struct {
-	Text string `json:"text"`
-	Wait bool   `json:"wait"` // something waits or is away
-}
-
-func newRoom(s spine.Status) room {
-	r := room{Trouble: s.Trouble, Unsigned: s.Unsigned}
-	switch {
-	case s.Trouble != "":
-		r.State, r.Word = "trouble", "Needs somebody"
-	case !s.Ready:
-		r.State, r.Word = "starting", "Starting"
-	case s.Busy:
-		r.State, r.Word = "working", "Working"
-	default:
-		r.State, r.Word = "ready", "Ready"
-	}
-	for _, m := range s.Models {
-		r.Facts = append(r.Facts, fact{"Model " + modelName(m), false})
-	}
-	for _, name := range slices.Sorted(maps.Keys(s.Shares)) {
-		r.Facts = append(r.Facts, shareFact(name, s.Shares[name]))
-	}
-	r.Facts = append(r.Facts, networkFact(s))
-	if s.Quarantine > 0 {
-		r.Facts = append(r.Facts, fact{count(s.Quarantine, "file") + " in quarantine", false})
-	}
-	return r
-}
-
-func shareFact(name string, s spine.ShareStatus) fact {
-	switch {
-	case !s.Online:
-		return fact{"Share " + name + " offline", true}
-	case s.Error != "":
-		return fact{"Share " + name + " needs a look", true}
-	case s.Waiting > 0:
-		return fact{"Share " + name + ": " + count(s.Waiting, "file") + " waiting", true}
-	}
-	return fact{"Share " + name + " online", false}
-}
-
-func networkFact(s spine.Status) fact {
-	switch {
-	case !s.Broker.Configured:
-		return fact{"Results stay on this box", false}
-	case !s.Broker.Online && s.Outbox > 0:
-		return fact{"Network offline: " + count(s.Outbox, "result") + " to send", true}
-	case !s.Broker.Online:
-		return fact{"Network offline", true}
-	case s.Outbox > 0:
-		return fact{"Network online: " + count(s.Outbox, "result") + " to send", false}
-	}
-	return fact{"Network online", false}
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
-func (r room) same(other room) bool { return reflect.DeepEqual(r, other) }

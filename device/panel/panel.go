@@ -118,7 +118,6 @@ func (p *Panel) Run(ctx context.Context) error {
 
 func (p *Panel) runLights(ctx context.Context) {
 	if p.o.Lights == nil {
-		<-ctx.Done()
 		return
 	}
 	ticker := time.NewTicker(beat)

@@ -1,0 +1,174 @@
+package kiosk
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"spinebox/internal/spine"
+)
+
+// rectangle returns where an element is: left, top, width, height.
+func rectangle(b *browser, id string) []float64 {
+	b.t.Helper()
+	return ask[[]float64](b, fmt.Sprintf(`(() => { const r = document.getElementById(%q).getBoundingClientRect(); return [r.x, r.y, r.width, r.height]; })()`, id))
+}
+
+func TestTwoReadersStandSideBySide(t *testing.T) {
+	s, b := visit(t, 1920, 1080)
+	v := twoReaders("two", spine.Scoliosis)
+	v.Readings[1].Probabilities = []float64{.1, .8, .1}
+	s.Show(v)
+	b.says("headline", "Scoliosis")
+	b.until(overlayShown + ` && document.getElementById("overlay2").checkVisibility()`)
+	b.says("caption1", "resnet50-random 3 Scoliosis 94 %")
+	b.says("caption2", "vgg16-finetune 2026.11-seed1-fold0 Scoliosis 80 %")
+	first, second := rectangle(b, "picture1"), rectangle(b, "picture2")
+	if second[0] < first[0]+first[2] || math.Abs(first[1]-second[1]) > .01 || math.Abs(first[2]-second[2]) > .01 || math.Abs(first[3]-second[3]) > .01 {
+		t.Errorf("the pictures are at %v and %v", first, second)
+	}
+	for n, picture := range [][]float64{first, second} {
+		for i, v := range rectangle(b, fmt.Sprint("overlay", n+1)) {
+			if math.Abs(v-picture[i]) > .01 {
+				t.Errorf("map %d does not lie on its picture %v", n+1, picture)
+			}
+		}
+	}
+	if got := ask[[]string](b, `[...document.querySelectorAll("img[id^=overlay]")].map((e) => new URL(e.src).pathname)`); !slices.Equal(got, []string{"/map/0/two.png", "/map/1/two.png"}) {
+		t.Errorf("the maps are %q", got)
+	}
+	b.press("3")
+	b.until(`[...document.querySelectorAll("img[id^=overlay]")].every((e) => getComputedStyle(e).opacity === "0.3")`)
+	b.press("h")
+	b.until(`![...document.querySelectorAll("img[id^=overlay]")].some((e) => e.checkVisibility())`)
+	b.press("h")
+
+	v = twoReaders("one-map", spine.Normal)
+	v.Maps[1] = nil
+	s.Show(v)
+	b.says("headline", "Normal")
+	b.until(overlayShown)
+	if ask[bool](b, `document.getElementById("screen2").checkVisibility() || document.getElementById("caption1").checkVisibility()`) {
+		t.Error("a reader without a map has a picture of its own")
+	}
+	if got := ask[[]string](b, `[...document.querySelectorAll("#readers h3")].map((e) => e.innerText)`); len(got) != 2 {
+		t.Errorf("the readers are %q", got)
+	}
+	v.ID, v.Decision = "disagree", spine.Decision{Outcome: spine.Refused, Code: spine.ReadersDisagree}
+	s.Show(v)
+	b.says("sentence", spine.ReadersDisagree.Sentence())
+	if got := ask[string](b, `document.body.innerText`); strings.Contains(got, "80 %") || len(ask[[]string](b, `[...document.querySelectorAll("#readers li")].map((e) => e.innerText)`)) > 0 {
+		t.Errorf("the readings of an answer that is withheld are told:\n%s", got)
+	}
+}
+
+// While the next X-ray is in hand, the page says that it still shows the one
+// before.
+func TestTheNextXrayIsSaid(t *testing.T) {
+	s, b := visit(t, 1280, 720)
+	s.SetStatus(spine.Status{Ready: true, Busy: true})
+	b.says("word", "Working")
+	s.Show(classified("aa", spine.Normal))
+	b.says("next", "The next X-ray is being read. This is an earlier one.")
+	s.SetStatus(spine.Status{Ready: true})
+	b.says("word", "Ready")
+	if ask[bool](b, `document.getElementById("next").checkVisibility()`) {
+		t.Error("nothing is in hand, and the next X-ray is announced")
+	}
+}
+
+func TestServicePage(t *testing.T) {
+	s, b := visit(t, 1920, 1080)
+	b.press("s") // also before the first result
+	b.until(`document.getElementById("service").checkVisibility() && !document.getElementById("results").checkVisibility()`)
+	b.press("s")
+	b.says("headline", "No X-ray yet")
+	s.SetStatus(full)
+	s.Show(classified("aa", spine.Normal))
+	b.says("headline", "Normal")
+	b.press("s")
+	b.until(`document.getElementById("service").checkVisibility()`)
+	text := strings.ReplaceAll(ask[string](b, `document.getElementById("service").innerText`), "\u2060", "")
+	for _, want := range []string{
+		full.Version, "1 Mar 14:02:11", "41 GB of 118 GB free; intake stops below 256 MB", full.Panel.Display,
+		"resnet50-finetune 2026.11-seed1-fold0", "abababababab", "made X-rays: for demonstration only", "answered as it must be, 1 Mar 14:02:11, ",
+		"Share fluoroscopy-room", "offline", "1234", "123456, 2345, 12", "99999", "Spine distance", "12.35",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the service page lacks %q:\n%s", want, text)
+		}
+	}
+	b.press(kb.Escape)
+	b.says("headline", "Normal")
+
+	// Left alone, it gives way to the latest result; the keys and the mouse put
+	// that off. Its ninety seconds pass here in no time.
+	b.do(chromedp.Evaluate[chromedp.Void](`(() => { const real = setTimeout; setTimeout = (f, ms) => real(f, ms === lookBack ? 300 : ms); })()`))
+	b.do(chromedp.Click(chromedp.ID("turn")))
+	b.until(`document.getElementById("service").checkVisibility()`)
+	b.until(`!document.getElementById("service").checkVisibility()`)
+	b.says("headline", "Normal")
+}
+
+func TestTheKeyboardReachesEverything(t *testing.T) {
+	s, b := visit(t, 1280, 720)
+	for i, l := range spine.Labels() {
+		s.Show(classified(fmt.Sprint("id", i), l))
+	}
+	b.says("headline", "Spondylolisthesis")
+	b.until(overlayShown)
+	b.press(kb.ArrowDown)
+	b.says("which", "Earlier result, 2 of 3")
+	var reached []string
+	for range 5 {
+		b.press(kb.Tab)
+		reached = append(reached, ask[string](b, `(() => {
+			const e = document.activeElement, s = getComputedStyle(e);
+			return (e.id || e.innerText.replace(/\s+/g, " ")) + (s.outlineStyle === "none" || parseFloat(s.outlineWidth) < 2 ? ": its focus is not seen" : "");
+		})()`))
+	}
+	time := finished.Format("2 Jan")
+	if want := []string{"latest", "toggle", "opacity", time + " Scoliosis 94 %", "turn"}; !slices.Equal(reached, want) {
+		t.Errorf("by Tab one comes to %q, want %q", reached, want)
+	}
+	// Whoever stands in the list goes on in it.
+	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector("#recent [aria-current]").focus()`))
+	focused := `document.activeElement.querySelector(".what").innerText`
+	b.press(kb.ArrowDown)
+	b.until(focused + ` === "Normal"`)
+	s.SetStatus(spine.Status{Ready: true})
+	b.says("word", "Ready")
+	b.until(focused + ` === "Normal"`)
+	b.press(kb.ArrowUp)
+	b.until(focused + ` === "Scoliosis"`)
+	b.do(chromedp.Focus(chromedp.ID("latest")))
+	b.press(kb.Enter)
+	b.says("headline", "Spondylolisthesis")
+	b.do(chromedp.Focus(chromedp.ID("turn")))
+	b.press(kb.Enter)
+	b.until(`document.getElementById("service").checkVisibility()`)
+}
+
+// The twenty results are all reached by the arrow keys, and the one that is
+// looked at is always in view.
+func TestArrowsThroughTheLastTwenty(t *testing.T) {
+	for _, size := range [][2]int{{1280, 720}, {1080, 1920}} {
+		s, b := visit(t, size[0], size[1])
+		for i := range 20 {
+			s.Show(classified(fmt.Sprintf("n%02d", i), spine.Normal))
+		}
+		b.until(`document.getElementById("about").innerText.startsWith("result n19")`)
+		for i := 18; i >= 0; i-- {
+			b.press(kb.ArrowDown)
+			b.until(fmt.Sprintf(`document.getElementById("about").innerText.startsWith("result n%02d")`, i))
+			if !ask[bool](b, `(() => { const r = document.querySelector("#recent [aria-current]").getBoundingClientRect(), l = document.getElementById("recent").getBoundingClientRect(); return r.top >= l.top - 1 && r.bottom <= l.bottom + 1; })()`) {
+				t.Fatalf("%v: result n%02d is looked at and not in view", size, i)
+			}
+		}
+	}
+}
