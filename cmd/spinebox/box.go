@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -47,7 +46,7 @@ type box struct {
 func openBox(c *config, log *slog.Logger) (*box, error) {
 	b := &box{config: c, log: log, health: health.New(version, time.Now())}
 	for _, open := range []func() error{
-		b.openDecoder, b.openLedger, b.openControl, b.openModel, b.openRoom, b.openPipeline, b.openShares, b.openUplink,
+		b.openDecoder, b.openLedger, b.openControl, b.openModel, b.openRoom, b.openPipeline, b.openDesk, b.openShares, b.openUplink,
 	} {
 		if err := open(); err != nil {
 			return nil, errors.Join(err, b.Close())
@@ -77,7 +76,12 @@ func (b *box) openLedger() error {
 		return err
 	}
 	b.origin = wire.Origin{Site: b.config.Site, Device: b.config.Device, Key: key}
-	b.ledger, err = ledger.Open(filepath.Join(b.config.Data, "ledger"), ledger.Options{Log: b.log})
+	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		b.ledger, err = b.config.openLedger(b.log)
+		if !errors.Is(err, ledger.ErrInUse) || time.Since(began) > patience {
+			break
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -155,7 +159,7 @@ func (b *box) openPipeline() error {
 		Judge:  pipeline.NewJudge(b.decoder.Decode, b.model, rules, b.log),
 		Ledger: records{b.ledger}, Origin: b.origin,
 		Thresholds: wire.DecisionDigest(thresholds, []spine.ModelID{b.model.id()}),
-		Quarantine: filepath.Join(b.config.Data, "quarantine"), Notes: filepath.Join(b.config.Data, "reading"),
+		Quarantine: b.config.quarantinePath(), Notes: filepath.Join(b.config.Data, "reading"),
 		Observer: b, Log: b.log, Now: time.Now,
 	})
 	if err != nil {
@@ -177,6 +181,11 @@ func (b *box) openShares() error {
 			Scan: s.Scan, Patience: s.Patience, MaxBytes: int64(s.MaxSize), Reserve: int64(b.config.Limits.Reserve),
 			Whole: xray.Whole, Known: b.known, Forget: b.ledger.Forget, Log: b.log,
 			Handle: func(ctx context.Context, c share.Claim) error {
+				// Asked before the network is: a full box must not judge the same
+				// image at every scan.
+				if err := b.ledger.Ready(); err != nil {
+					return err
+				}
 				return b.pipeline.Handle(ctx, pipeline.Claim(c))
 			},
 			Alive: func() { b.notifier.Beat(s.Name) },
@@ -238,7 +247,7 @@ func (b *box) openUplink() error {
 	}
 	b.uplink, err = uplink.New(uplink.Options{
 		Broker: settings.URL, Username: settings.Username, Password: password, TLS: encryption,
-		From: b.origin, Outbox: b.ledger, Log: b.log,
+		From: b.origin, Outbox: b.ledger, Command: b.command, Log: b.log,
 		Status: func() wire.Status { return wire.NewStatus(b.origin, b.health.Status(), time.Now()) },
 	})
 	return err
@@ -265,31 +274,9 @@ func (b *box) sendParts() []part {
 }
 
 func (b *box) intakeParts() []part {
-	var parts []part
+	parts := []part{b.retries}
 	for _, w := range b.watchers {
 		parts = append(parts, w.Run)
 	}
 	return parts
-}
-
-// records is the ledger as the pipeline speaks of it.
-type records struct{ *ledger.Ledger }
-
-func (r records) Known(digest string) (bool, error) {
-	_, err := r.Image(digest)
-	if errors.Is(err, ledger.ErrNotFound) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
-func (r records) Commit(img *spine.Image, seen spine.Sighting, message func(uint64) ([]byte, string, error)) error {
-	err := r.Ledger.Commit(img, seen, message)
-	switch {
-	case errors.Is(err, ledger.ErrKnown):
-		return fmt.Errorf("%w: %w", pipeline.ErrKnown, err)
-	case errors.Is(err, ledger.ErrConflict):
-		return fmt.Errorf("%w: %w", pipeline.ErrConflict, err)
-	}
-	return err
 }

@@ -72,6 +72,9 @@ type limitsConfig struct {
 	MaxMegapixels int           `yaml:"max_megapixels"`
 	DecodeMemory  size          `yaml:"decode_memory"`
 	Reserve       size          `yaml:"reserve"`
+	Outbox        int           `yaml:"outbox"`
+	OutboxSize    size          `yaml:"outbox_size"`
+	Keep          time.Duration `yaml:"keep"`
 }
 
 type brokerConfig struct {

@@ -60,8 +60,17 @@ func (c *config) validate() []problem {
 	if n := c.Limits.DecodeMemory; n < 128e6 || n > 8e9 {
 		wrong("limits.decode_memory", "it is outside 128MB to 8GB")
 	}
-	if c.Limits.Reserve < 128e6 {
-		wrong("limits.reserve", "it must be at least 128MB: the ledger needs room to write when the disk is full")
+	if c.Limits.Reserve < 16e6 {
+		wrong("limits.reserve", "it must be at least 16MB: the ledger needs room to write when the disk is full")
+	}
+	if n := c.Limits.Outbox; n < 100 || n > 1_000_000 {
+		wrong("limits.outbox", "%d is outside 100 to 1000000 results", n)
+	}
+	if n := c.Limits.OutboxSize; n < 1e6 || n > 100e9 {
+		wrong("limits.outbox_size", "it is outside 1MB to 100GB")
+	}
+	if d := c.Limits.Keep; d != 0 && d < time.Hour {
+		wrong("limits.keep", "%s is shorter than 1h; 0 keeps records for ever", d)
 	}
 	all = append(all, c.validateBroker()...)
 	if err := checkListen(c.Kiosk.Listen); err != nil {

@@ -143,9 +143,27 @@ func (c *control) Run(ctx context.Context) error {
 // ask sends a request to the service that holds the data folder, and reads its
 // answer into answer. It returns errNotRunning when there is none.
 func ask(ctx context.Context, dir, name string, request, answer any) error {
+	response, err := post(ctx, dir, name, request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	raw, err := io.ReadAll(io.LimitReader(response.Body, maxRequest))
+	if err != nil {
+		return fmt.Errorf("read the service's answer: %w", err)
+	}
+	if err := json.Unmarshal(raw, answer); err != nil {
+		return fmt.Errorf("understand the service's answer: %w", err)
+	}
+	return nil
+}
+
+// post sends a request and returns the answer of a service that did what was
+// asked; its body is the caller's to close.
+func post(ctx context.Context, dir, name string, request any) (*http.Response, error) {
 	body, err := json.Marshal(request)
 	if err != nil {
-		return fmt.Errorf("ask the service: %w", err)
+		return nil, fmt.Errorf("ask the service: %w", err)
 	}
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (conn net.Conn, err error) {
 		err = atSocket(dir, func(path string) error {
@@ -156,35 +174,32 @@ func ask(ctx context.Context, dir, name string, request, answer any) error {
 	}}}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://spinebox/"+name, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("ask the service: %w", err)
+		return nil, fmt.Errorf("ask the service: %w", err)
 	}
 	response, err := client.Do(r)
 	switch {
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return errNotRunning
+		return nil, errNotRunning
 	case errors.Is(err, os.ErrPermission):
-		return withHint(fmt.Errorf("ask the service: %w", err), "run it as the service's user: sudo -u spinebox spinebox …")
+		return nil, withHint(fmt.Errorf("ask the service: %w", err), "run it as the service's user: sudo -u spinebox spinebox …")
 	case err != nil:
-		return fmt.Errorf("ask the service: %w", err)
+		return nil, fmt.Errorf("ask the service: %w", err)
+	}
+	if response.StatusCode == http.StatusOK {
+		return response, nil
 	}
 	defer response.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(response.Body, maxRequest))
 	if err != nil {
-		return fmt.Errorf("read the service's answer: %w", err)
-	}
-	if response.StatusCode == http.StatusOK {
-		if err := json.Unmarshal(raw, answer); err != nil {
-			return fmt.Errorf("understand the service's answer: %w", err)
-		}
-		return nil
+		return nil, fmt.Errorf("read the service's answer: %w", err)
 	}
 	var said complaint
 	if json.Unmarshal(raw, &said) != nil || said.Error == "" {
-		return withHint(fmt.Errorf("the service knows no command %q", name), "restart it: it is older than this program")
+		return nil, withHint(fmt.Errorf("the service knows no command %q", name), "restart it: it is older than this program")
 	}
 	err = errors.New(said.Error)
 	if said.Hint != "" {
 		err = withHint(err, said.Hint)
 	}
-	return err
+	return nil, err
 }

@@ -15,6 +15,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -78,8 +79,18 @@ func TestCommands(t *testing.T) {
 			"until":   scripttest.Until,
 			"picture": scriptPicture,
 			"expand":  scriptExpand,
+			"first":   scriptFirst,
 		},
 	})
+}
+
+// scriptFirst puts the first identifier of the last output into $ID.
+func scriptFirst(ts *testscript.TestScript, _ bool, _ []string) {
+	id := regexp.MustCompile(`(?m)^[0-9a-f]{12}`).FindString(ts.ReadFile("stdout"))
+	if id == "" {
+		ts.Fatalf("no line begins with an identifier")
+	}
+	ts.Setenv("ID", id)
 }
 
 // scriptPicture makes a picture by its kind: picture grey a.png.

@@ -45,7 +45,7 @@ func (b *box) Done(left int) {
 
 // count brings the status's numbers up to date.
 func (b *box) count() {
-	quarantined, err := b.pipeline.Quarantined()
+	quarantined, err := b.pipeline.Quarantine().Count()
 	if err != nil {
 		b.log.Warn("the quarantine cannot be read", "error", err)
 	}
@@ -64,6 +64,7 @@ func (b *box) follow(ctx context.Context) error {
 	for {
 		b.count()
 		b.health.Update(func(s *spine.Status) { s.Disk = b.disk() })
+		b.health.Trouble("ledger", ledgerTrouble(b.ledger.Ready()))
 		for i, w := range b.watchers {
 			b.followShare(b.config.Shares[i].Name, w.Status())
 		}

@@ -24,6 +24,7 @@ func arrows() []arrow {
 		{"internal/spine", nil, "the domain knows nobody: whatever changes at the edge, its words stay"},
 		{"internal/libtensorflow", nil, "it only finds the library"},
 		{"internal/scripttest", nil, "it serves the tests of every program"},
+		{"internal/disktest", nil, "it serves tests"},
 		{"internal/architecture", nil, "it looks on"},
 
 		{"models/input", []string{"internal/spine"}, "formats are pure"},
@@ -95,7 +96,7 @@ func technologies() []arrow {
 		{"github.com/schollz/progressbar", []string{"cmd/spinelab"}, "packages report progress, and do not draw it"},
 		{"github.com/rogpeppe/go-internal", []string{"internal/scripttest"}, "for tests"},
 		{"github.com/chromedp", nil, "for tests"},
-		{"testing", []string{"models/modeltest", "hub/broker/brokertest"}, "for tests"},
+		{"testing", []string{"models/modeltest", "hub/broker/brokertest", "internal/disktest"}, "for tests"},
 		{"github.com/google/go-cmp", nil, "for tests"},
 	}
 }

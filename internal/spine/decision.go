@@ -99,12 +99,24 @@ func CodeOf(err error) Code {
 	return Internal
 }
 
+// Stage says how far an image had come when it failed.
+type Stage string
+
+// The stages, in their order.
+const (
+	Intake  Stage = "intake"  // it stayed incomplete on the share
+	Decode  Stage = "decode"  // file to picture, and the gate
+	Network Stage = "network" // picture to reading
+	Sending Stage = "sending" // reading to message
+)
+
 // Decision is the box's answer about one image.
 type Decision struct {
 	Outcome Outcome
 	Code    Code  // empty when classified
 	Label   Label // only when classified
 	Reason  string
+	Stage   Stage `json:",omitempty"` // only when failed
 }
 
 // Image is the box's record of one image: identity, answer, times. Its fields

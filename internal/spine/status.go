@@ -60,6 +60,9 @@ type LinkStatus struct {
 	Configured bool   `json:"configured"`
 	Online     bool   `json:"online"`
 	Error      string `json:"error,omitempty"`
+
+	Commands uint64 `json:"commands"` // of the hub, obeyed since the start
+	Refused  uint64 `json:"refused"`  // not on the list, not understood, or too many at a time
 }
 
 // CheckStatus is the outcome of a known-answer check: a stored phantom picture

@@ -104,11 +104,12 @@ func (j *Judge) judge(ctx context.Context, path string, begin func() (end func()
 		return j.guard(func(v *Verdict) error { return j.see(ctx, path, v) })
 	})
 	if !inTime {
-		return Verdict{Decision: j.late()}, nil
+		return Verdict{Decision: at(spine.Decode, j.late())}, nil
 	}
+	v.Decision = at(spine.Decode, v.Decision)
 	left := j.rules.Limit - time.Since(began)
 	if v.Decision.Outcome == "" && left <= 0 {
-		v.Decision = j.late()
+		v.Decision = at(spine.Decode, j.late())
 	}
 	if v.Decision.Outcome != "" {
 		j.decoding.give()
@@ -130,8 +131,17 @@ func (j *Judge) judge(ctx context.Context, path string, begin func() (end func()
 	} else {
 		j.reading.give()
 	}
+	read.Decision = at(spine.Network, read.Decision)
 	read.Picture, read.Timings.Decode = v.Picture, v.Timings.Decode
 	return read, nil
+}
+
+// at adds to a failure the stage in which it came about.
+func at(stage spine.Stage, d spine.Decision) spine.Decision {
+	if d.Outcome == spine.Failed {
+		d.Stage = stage
+	}
+	return d
 }
 
 func (j *Judge) late() spine.Decision {

@@ -93,7 +93,7 @@ type Options struct {
 // Pipeline settles claims.
 type Pipeline struct {
 	Options
-	quarantine quarantine
+	quarantine Quarantine
 	deaths     *deaths
 
 	switching sync.Mutex // guards present
@@ -115,7 +115,7 @@ type seat struct {
 // New returns a pipeline. It makes the quarantine folder, which nobody but the
 // service's own user may enter: it holds X-rays and their files' names.
 func New(o Options) (*Pipeline, error) {
-	q, err := openQuarantine(o.Quarantine)
+	q, err := OpenQuarantine(o.Quarantine)
 	if err != nil {
 		return nil, err
 	}
@@ -148,8 +148,8 @@ func (p *Pipeline) take() *seat {
 	return p.present
 }
 
-// Quarantined returns how many files are in quarantine.
-func (p *Pipeline) Quarantined() (int, error) { return p.quarantine.count() }
+// Quarantine returns where the files that failed are kept.
+func (p *Pipeline) Quarantine() Quarantine { return p.quarantine }
 
 // Handle settles one claim. It returns nil once the image has its result, be
 // it an answer, a refusal or a failure, or turned out to be a duplicate; the
@@ -171,6 +171,15 @@ func (p *Pipeline) Handle(ctx context.Context, c Claim) error {
 		p.deaths.forget(c.Digest)
 		return p.duplicate(c)
 	}
+	if err := p.answer(ctx, c, 1); !errors.Is(err, ErrKnown) {
+		return err
+	}
+	return p.duplicate(c)
+}
+
+// answer judges an image and settles it. It returns ErrKnown when the image
+// has its result of this attempt already.
+func (p *Pipeline) answer(ctx context.Context, c Claim, attempt int) error {
 	seat := p.take()
 	defer seat.images.Done()
 	verdict, err := p.verdict(ctx, seat.judge, c)
@@ -178,17 +187,14 @@ func (p *Pipeline) Handle(ctx context.Context, c Claim) error {
 		return err
 	}
 	img := &spine.Image{
-		Digest: c.Digest, Attempt: 1, Source: c.Source, Name: c.Name, Size: c.Size,
+		Digest: c.Digest, Attempt: attempt, Source: c.Source, Name: c.Name, Size: c.Size,
 		Captured: c.ModTime, Received: c.Received, Timings: verdict.Timings,
 	}
 	if v := verdict.Picture; v != nil {
 		img.Width, img.Height, img.SOPInstanceUID = v.Width, v.Height, v.Facts.SOPInstanceUID
 	}
 	p.decide(img, verdict.Decision, verdict.Readings)
-	switch err := p.settle(seat, img, c); {
-	case errors.Is(err, ErrKnown):
-		return p.duplicate(c)
-	case err != nil:
+	if err := p.settle(seat, img, c); err != nil {
 		return err
 	}
 	p.deaths.forget(c.Digest)
@@ -214,10 +220,10 @@ func (p *Pipeline) done() {
 
 func (p *Pipeline) verdict(ctx context.Context, j *Judge, c Claim) (Verdict, error) {
 	if !c.Whole {
-		return Verdict{Decision: decline(spine.Faultf(spine.Corrupt, "the file stayed incomplete"))}, nil
+		return Verdict{Decision: at(spine.Intake, decline(spine.Faultf(spine.Corrupt, "the file stayed incomplete")))}, nil
 	}
 	if n := p.deaths.of(c.Digest); n >= fatal {
-		return Verdict{Decision: decline(fmt.Errorf("the service died %d times while the network read it", n))}, nil
+		return Verdict{Decision: at(spine.Network, decline(fmt.Errorf("the service died %d times while the network read it", n)))}, nil
 	}
 	return j.judge(ctx, c.Path, func() func() {
 		if err := p.deaths.begin(c.Digest); err != nil {
@@ -246,7 +252,7 @@ func (p *Pipeline) settle(s *seat, img *spine.Image, c Claim) error {
 	switch known, err := p.Ledger.Known(c.Digest); {
 	case err != nil:
 		return fmt.Errorf("look up image %.12s: %w", c.Digest, err)
-	case known:
+	case known && img.Attempt == 1:
 		return ErrKnown
 	}
 	unsendable, err := p.commit(s, img, c)
@@ -255,7 +261,7 @@ func (p *Pipeline) settle(s *seat, img *spine.Image, c Claim) error {
 		unsendable, err = p.commit(s, img, c)
 	}
 	if unsendable {
-		p.decide(img, decline(fmt.Errorf("its result cannot be sent: %w", err)), nil)
+		p.decide(img, at(spine.Sending, decline(fmt.Errorf("its result cannot be sent: %w", err))), nil)
 		_, err = p.commit(s, img, c)
 	}
 	if err != nil {
@@ -267,7 +273,7 @@ func (p *Pipeline) settle(s *seat, img *spine.Image, c Claim) error {
 		return nil
 	}
 	// A first try may have failed and been cut off before its commit.
-	if err := p.quarantine.remove(c.Digest); err != nil {
+	if err := p.quarantine.Discard(c.Digest); err != nil && !errors.Is(err, ErrNotQuarantined) {
 		p.Log.Warn("the quarantine keeps a file that is settled", "image", short(c.Digest), "error", err)
 	}
 	p.Log.Debug("an image is settled", "image", short(c.Digest), "outcome", d.Outcome, "code", d.Code,
@@ -285,7 +291,11 @@ func (p *Pipeline) commit(s *seat, img *spine.Image, c Claim) (unsendable bool, 
 			return false, err
 		}
 	}
-	err = p.Ledger.Commit(img, c.sighting(), func(uint64) ([]byte, string, error) {
+	seen := c.sighting()
+	if img.Attempt > 1 { // it comes from quarantine, not from the share
+		seen = spine.Sighting{}
+	}
+	err = p.Ledger.Commit(img, seen, func(uint64) ([]byte, string, error) {
 		result := wire.NewResult(p.Origin, img, s.thresholds)
 		message, err := result.Encode()
 		unsendable = err != nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -69,7 +68,7 @@ func (b *books) Commit(img *spine.Image, seen spine.Sighting, message func(uint6
 	if err := b.failing("commit"); err != nil {
 		return err
 	}
-	if _, known := b.images[img.Digest]; known {
+	if old, known := b.images[img.Digest]; known && old.Attempt >= img.Attempt {
 		return fmt.Errorf("%.8s: %w", img.Digest, ErrKnown)
 	}
 	for _, other := range b.images {
@@ -167,21 +166,17 @@ func (b *bench) offer(t *testing.T, c Claim) (tries int) {
 	return tries
 }
 
-func (b *bench) quarantined(t *testing.T, digest string) (note reason, content string) {
+func (b *bench) quarantined(t *testing.T, digest string) (file Quarantined, content string) {
 	t.Helper()
-	folder := filepath.Join(b.dir, "quarantine", digest)
-	raw, err := os.ReadFile(filepath.Join(folder, "reason.json"))
+	file, err := b.Quarantine().Get(digest)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal(raw, &note); err != nil {
-		t.Fatal(err)
-	}
-	kept, err := os.ReadFile(filepath.Join(folder, "original"))
+	kept, err := os.ReadFile(filepath.Join(b.dir, "quarantine", digest, "original"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return note, string(kept)
+	return file, string(kept)
 }
 
 func TestAnImageIsAnsweredSentAndShown(t *testing.T) {
@@ -198,7 +193,7 @@ func TestAnImageIsAnsweredSentAndShown(t *testing.T) {
 	if len(b.witness.answered) != 1 || b.witness.answered[0].Sequence != 1 || b.witness.taken != 1 || b.witness.done != 1 {
 		t.Errorf("the room saw %+v", b.witness)
 	}
-	if n, err := b.Quarantined(); n != 0 || err != nil {
+	if n, err := b.Quarantine().Count(); n != 0 || err != nil {
 		t.Errorf("%d files are in quarantine (%v)", n, err)
 	}
 }
@@ -226,8 +221,9 @@ func TestAFileThatStaysIncompleteIsCorruptAndNeverDecoded(t *testing.T) {
 	if code := b.books.images[c.Digest].Decision.Code; code != spine.Corrupt {
 		t.Errorf("it ended as %q", code)
 	}
-	note, content := b.quarantined(t, c.Digest)
-	if content != "half an X-" || note.Code != spine.Corrupt || note.Name != "Müller.dcm" || note.Sentence != spine.Corrupt.Sentence() {
+	file, content := b.quarantined(t, c.Digest)
+	note := file.Last()
+	if content != "half an X-" || note.Code != spine.Corrupt || file.Name != "Müller.dcm" || note.Stage != spine.Intake || file.Whole || note.Sentence != spine.Corrupt.Sentence() {
 		t.Errorf("quarantine holds %q with %+v", content, note)
 	}
 }
@@ -302,7 +298,7 @@ func TestARetryThatSucceedsEmptiesTheQuarantine(t *testing.T) {
 	if tries := b.offer(t, c); tries != 2 {
 		t.Errorf("it took %d tries", tries)
 	}
-	if n, _ := b.Quarantined(); n != 0 || b.books.images[c.Digest].Decision.Outcome != spine.Classified {
+	if n, _ := b.Quarantine().Count(); n != 0 || b.books.images[c.Digest].Decision.Outcome != spine.Classified {
 		t.Errorf("%d files are in quarantine; the image ended as %+v", n, b.books.images[c.Digest].Decision)
 	}
 }
@@ -382,7 +378,7 @@ func TestWhateverFailsEveryImageHasExactlyOneResult(t *testing.T) {
 			b.quarantined(t, d)
 		}
 	}
-	if n, err := b.Quarantined(); n != failed || err != nil {
+	if n, err := b.Quarantine().Count(); n != failed || err != nil {
 		t.Errorf("%d images failed, %d are in quarantine (%v)", failed, n, err)
 	}
 	if b.witness.taken != b.witness.done {
@@ -421,7 +417,7 @@ func TestTheSameBytesFromTwoSharesAtOnce(t *testing.T) {
 			if b.books.images[one.Digest].Decision.Outcome == spine.Failed {
 				failed = 1
 			}
-			if n, err := b.Quarantined(); n != failed || err != nil {
+			if n, err := b.Quarantine().Count(); n != failed || err != nil {
 				t.Errorf("%d results failed, %d files are in quarantine (%v)", failed, n, err)
 			}
 			if b.witness.taken != 2 || b.witness.done != 2 || b.witness.most != 1 || b.hand != 0 {

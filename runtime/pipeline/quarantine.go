@@ -7,54 +7,86 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"spinebox/internal/spine"
 )
 
-// quarantine keeps the files that failed, each in a folder named by its
-// digest, with the reason beside it. It stays on the box.
-type quarantine struct{ dir string }
+// Quarantine keeps the files that failed, each in a folder named by its
+// digest, with the reason beside it. It stays on the box. The folder is the
+// truth about what is in quarantine: it is right after a crash, and after the
+// ledger was restored from an older backup.
+type Quarantine struct{ dir string }
 
 // The two files of a quarantined image.
 const (
 	originalName = "original"
 	reasonName   = "reason.json"
+	requestName  = "retry" // empty: somebody wants it judged again
 )
 
-// reason is what somebody needs to know who looks into the quarantine.
-type reason struct {
-	Code     spine.Code `json:"code"`
-	Sentence string     `json:"sentence"`
-	Reason   string     `json:"reason"`
-	Attempt  int        `json:"attempt"`
-	Source   string     `json:"source"`
-	Name     string     `json:"name"`
-	Size     int64      `json:"size"`
-	Captured time.Time  `json:"captured"`
-	Received time.Time  `json:"received"`
-	Finished time.Time  `json:"finished"`
+// ErrNotQuarantined: no file with that digest is in quarantine.
+var ErrNotQuarantined = errors.New("not in quarantine")
+
+// Quarantined is one file in quarantine: what somebody needs to know who looks
+// into it, and what another attempt needs.
+type Quarantined struct {
+	Digest   string    `json:"digest"` // SHA-256 of the file, hex
+	Source   string    `json:"source"` // the share's name
+	Name     string    `json:"name"`   // the file's name on the share; shown nowhere but on the box
+	Size     int64     `json:"size"`   // bytes
+	Whole    bool      `json:"whole"`  // false: it stayed incomplete on the share
+	Captured time.Time `json:"captured"`
+	Received time.Time `json:"received"`
+	Attempts []Attempt `json:"attempts"` // oldest first
+
+	// Requested says that it will be judged again as soon as the service can.
+	Requested bool `json:"requested,omitempty"`
 }
 
-func openQuarantine(dir string) (quarantine, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return quarantine{}, fmt.Errorf("make the quarantine: %w", err)
-	}
-	return quarantine{dir}, nil
+// Attempt is how one attempt at an image failed.
+type Attempt struct {
+	Attempt  int         `json:"attempt"`
+	Stage    spine.Stage `json:"stage"`
+	Code     spine.Code  `json:"code"`
+	Sentence string      `json:"sentence"`
+	Reason   string      `json:"reason"`
+	Finished time.Time   `json:"finished"`
 }
+
+// Last returns the latest attempt.
+func (q Quarantined) Last() Attempt {
+	if len(q.Attempts) == 0 {
+		return Attempt{Attempt: 1}
+	}
+	return q.Attempts[len(q.Attempts)-1]
+}
+
+// OpenQuarantine makes the folder when it is missing. Nobody but the service's
+// own user may enter it: it holds X-rays and their files' names.
+func OpenQuarantine(dir string) (Quarantine, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return Quarantine{}, fmt.Errorf("make the quarantine: %w", err)
+	}
+	return Quarantine{dir}, nil
+}
+
+func (q Quarantine) folder(digest string) string { return filepath.Join(q.dir, digest) }
 
 // keep brings the claim's file into quarantine beside its spool copy (a link,
 // so it costs no space and cannot be half done) and is on disk when it returns.
-// Keeping the same file again replaces the reason.
-func (q quarantine) keep(c Claim, img *spine.Image) error {
+// Keeping the same file again adds an attempt.
+func (q Quarantine) keep(c Claim, img *spine.Image) error {
 	if err := q.write(c, img); err != nil {
 		return fmt.Errorf("put image %.12s into quarantine: %w", c.Digest, err)
 	}
 	return nil
 }
 
-func (q quarantine) write(c Claim, img *spine.Image) error {
-	folder := filepath.Join(q.dir, c.Digest)
+func (q Quarantine) write(c Claim, img *spine.Image) error {
+	folder := q.folder(c.Digest)
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err
 	}
@@ -64,11 +96,18 @@ func (q quarantine) write(c Claim, img *spine.Image) error {
 	if err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	note, err := json.MarshalIndent(reason{
-		Code: img.Decision.Code, Sentence: img.Decision.Code.Sentence(), Reason: img.Decision.Reason,
-		Attempt: img.Attempt, Source: c.Source, Name: c.Name, Size: c.Size,
-		Captured: c.ModTime, Received: c.Received, Finished: img.Finished,
-	}, "", "  ")
+	now := Quarantined{
+		Digest: c.Digest, Source: c.Source, Name: c.Name, Size: c.Size, Whole: c.Whole,
+		Captured: c.ModTime, Received: c.Received,
+	}
+	if before, err := q.Get(c.Digest); err == nil {
+		now.Attempts = before.Attempts
+	}
+	// The same attempt may have been cut off before its commit.
+	now.Attempts = slices.DeleteFunc(now.Attempts, func(a Attempt) bool { return a.Attempt >= img.Attempt })
+	d := img.Decision
+	now.Attempts = append(now.Attempts, Attempt{img.Attempt, d.Stage, d.Code, d.Code.Sentence(), d.Reason, img.Finished})
+	note, err := json.MarshalIndent(now, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -78,16 +117,125 @@ func (q quarantine) write(c Claim, img *spine.Image) error {
 	return errors.Join(syncFolder(folder), syncFolder(q.dir))
 }
 
-func (q quarantine) remove(digest string) error {
-	return os.RemoveAll(filepath.Join(q.dir, digest))
+// Get returns what is known of one file in quarantine, or ErrNotQuarantined.
+func (q Quarantine) Get(digest string) (Quarantined, error) {
+	raw, err := os.ReadFile(filepath.Join(q.folder(digest), reasonName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Quarantined{}, fmt.Errorf("image %.12s: %w", digest, ErrNotQuarantined)
+	}
+	if err != nil {
+		return Quarantined{}, fmt.Errorf("read the reason of image %.12s: %w", digest, err)
+	}
+	var file Quarantined
+	if err := json.Unmarshal(raw, &file); err != nil {
+		return Quarantined{}, fmt.Errorf("read the reason of image %.12s: %w", digest, err)
+	}
+	if file.Digest == "" { // as an older spinebox wrote it, with one attempt
+		var only Attempt
+		if err := json.Unmarshal(raw, &only); err != nil {
+			return Quarantined{}, fmt.Errorf("read the reason of image %.12s: %w", digest, err)
+		}
+		file.Digest, file.Whole, file.Attempts = digest, true, []Attempt{only}
+	}
+	_, err = os.Stat(filepath.Join(q.folder(digest), requestName))
+	file.Requested = err == nil
+	return file, nil
 }
 
-func (q quarantine) count() (int, error) {
+// Request asks for a retry, in a way that outlives a restart: the service
+// finds it within a second, or when it is next started.
+func (q Quarantine) Request(digest string) error {
+	if _, err := q.Get(digest); err != nil {
+		return err
+	}
+	err := writeSynced(filepath.Join(q.folder(digest), requestName), nil)
+	if err != nil {
+		return fmt.Errorf("ask for a retry of image %.12s: %w", digest, err)
+	}
+	return syncFolder(q.folder(digest))
+}
+
+// withdraw ends a request that was granted.
+func (q Quarantine) withdraw(digest string) error {
+	err := os.Remove(filepath.Join(q.folder(digest), requestName))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("end the request for image %.12s: %w", digest, err)
+	}
+	return nil
+}
+
+// List returns all files in quarantine, those that came first at the top. One
+// whose reason cannot be read is listed by its digest alone.
+func (q Quarantine) List() ([]Quarantined, error) {
+	entries, err := os.ReadDir(q.dir)
+	if err != nil {
+		return nil, fmt.Errorf("read the quarantine: %w", err)
+	}
+	files := []Quarantined{}
+	for _, entry := range entries {
+		if !noteName.MatchString(entry.Name()) {
+			continue
+		}
+		file, err := q.Get(entry.Name())
+		if err != nil {
+			file = Quarantined{Digest: entry.Name()}
+		}
+		files = append(files, file)
+	}
+	slices.SortStableFunc(files, func(a, b Quarantined) int { return a.Received.Compare(b.Received) })
+	return files, nil
+}
+
+// Find returns the one file in quarantine whose digest begins so, or
+// ErrNotQuarantined.
+func (q Quarantine) Find(prefix string) (Quarantined, error) {
+	files, err := q.List()
+	if err != nil {
+		return Quarantined{}, err
+	}
+	files = slices.DeleteFunc(files, func(f Quarantined) bool { return !strings.HasPrefix(f.Digest, prefix) })
+	switch {
+	case len(files) == 0 || prefix == "":
+		return Quarantined{}, fmt.Errorf("image %.12q: %w", prefix, ErrNotQuarantined)
+	case len(files) > 1:
+		return Quarantined{}, fmt.Errorf("%d files in quarantine begin with %q: give more of the digest", len(files), prefix)
+	}
+	return files[0], nil
+}
+
+// Discard removes a file from quarantine for good. It is gone at once and as a
+// whole, whatever happens while its files are removed.
+func (q Quarantine) Discard(digest string) error {
+	gone := filepath.Join(q.dir, ".gone-"+digest)
+	err := os.RemoveAll(gone)
+	if err == nil {
+		err = os.Rename(q.folder(digest), gone)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("image %.12s: %w", digest, ErrNotQuarantined)
+	}
+	if err == nil {
+		err = errors.Join(syncFolder(q.dir), os.RemoveAll(gone))
+	}
+	if err != nil {
+		return fmt.Errorf("discard image %.12s: %w", digest, err)
+	}
+	return nil
+}
+
+// Count returns how many files are in quarantine.
+func (q Quarantine) Count() (int, error) {
 	entries, err := os.ReadDir(q.dir)
 	if err != nil {
 		return 0, fmt.Errorf("count the quarantine: %w", err)
 	}
-	return len(entries), nil
+	n := 0
+	for _, entry := range entries {
+		if noteName.MatchString(entry.Name()) {
+			n++
+		}
+	}
+	return n, nil
 }
 
 // writeSynced writes the file as a whole or not at all.

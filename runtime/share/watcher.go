@@ -148,6 +148,8 @@ type Watcher struct {
 
 	mu     sync.Mutex // guards status
 	status spine.ShareStatus
+
+	hastened chan struct{} // holds one request of Hasten
 }
 
 // New makes a watcher. It touches neither the share nor the spool.
@@ -189,6 +191,8 @@ func New(o Options) (*Watcher, error) {
 
 		notify: fsnotify.NewWatcher,
 		soon:   o.Scan / 5,
+
+		hastened: make(chan struct{}, 1),
 	}
 	if o.Finished == Move {
 		w.tree.apart = o.MoveTo
@@ -236,6 +240,14 @@ func orDefault[T int | int64 | time.Duration](v, d T) T {
 	return v
 }
 
+// Hasten lets Run scan now, or, when it is scanning, once more at once.
+func (w *Watcher) Hasten() {
+	select {
+	case w.hastened <- struct{}{}:
+	default: // it is asked for already
+	}
+}
+
 // Run scans until ctx ends and what is in hand has come to its end, and then
 // returns nil. Whatever goes wrong is a state that the next scan may heal.
 func (w *Watcher) Run(ctx context.Context) error {
@@ -255,6 +267,8 @@ func (w *Watcher) Run(ctx context.Context) error {
 				next = soon
 			}
 			continue
+		case <-w.hastened:
+			pause.Stop()
 		case <-pause.C:
 		}
 		// What went wrong is in the status, and was logged when it changed.

@@ -2,19 +2,25 @@ package ledger
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 )
 
-const crashDir = "LEDGER_CRASH_DIR"
+// A child is this test's own binary, run as a process that can be killed.
+const (
+	childDir  = "LEDGER_CHILD_DIR"
+	childDisk = "LEDGER_CHILD_DISK" // "small": a reserve for a disk of 60 MB
+)
 
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(crashDir); dir != "" {
+	if dir := os.Getenv(childDir); dir != "" {
 		fmt.Fprintln(os.Stderr, commitForEver(dir))
 		os.Exit(1)
 	}
@@ -24,71 +30,180 @@ func TestMain(m *testing.M) {
 // commitForEver is the process that gets killed. It says what it is about to
 // do and what was acknowledged, a line each.
 func commitForEver(dir string) error {
-	l, err := Open(dir, Options{})
+	var o Options
+	if os.Getenv(childDisk) == "small" {
+		o.Reserve = 8 << 20
+	}
+	l, err := Open(dir, o)
 	if err != nil {
 		return err
 	}
 	for {
 		img := image(fmt.Sprint(os.Getpid(), rand.Uint64()))
-		if err := l.Commit(img, sighting(img), message(img)); err != nil {
+		kept := rand.IntN(8) == 0
+		bulk := "" // so that Badger flushes and compacts, and a small disk holds what is kept
+		if !kept {
+			bulk = strings.Repeat("x", 20<<10)
+		}
+		if err := commitOrWait(l, func() error {
+			return l.Commit(img, sighting(img), func(sequence uint64) ([]byte, string, error) {
+				text, id, err := message(img)(sequence)
+				return append(text, bulk...), id, err
+			})
+		}); err != nil {
 			return err
 		}
 		fmt.Println("committed", img.Digest, img.Sequence)
-		if rand.IntN(3) > 0 {
+		if kept {
 			continue
 		}
 		fmt.Println("delivering", img.Digest)
-		if ok, err := l.Delivered(resultID(img)); err != nil || !ok {
-			return fmt.Errorf("delivered is %t: %w", ok, err)
+		if err := commitOrWait(l, func() error {
+			n, err := l.Delivered(resultID(img))
+			if err == nil && n != 1 {
+				return fmt.Errorf("%d results delivered", n)
+			}
+			return err
+		}); err != nil {
+			return err
 		}
 		fmt.Println("delivered", img.Digest)
 	}
 }
 
-func TestKilledAtRandomMoments(t *testing.T) {
-	dir := t.TempDir()
-	committed := map[string]string{} // digest → sequence, acknowledged
-	delivering := map[string]bool{}  // said before Delivered
-	delivered := map[string]bool{}   // acknowledged
-	for round := range 10 {
-		lines := 1 + rand.IntN(60)
-		child := exec.Command(os.Args[0])
-		child.Env = append(os.Environ(), crashDir+"="+dir)
-		child.Stderr = os.Stderr
-		out, err := child.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
+// testimony is what children said.
+type testimony struct {
+	committed  map[string]string // digest → sequence, acknowledged
+	delivering map[string]bool   // said before Delivered
+	delivered  map[string]bool   // acknowledged
+}
+
+func newTestimony() *testimony {
+	return &testimony{map[string]string{}, map[string]bool{}, map[string]bool{}}
+}
+
+func (s *testimony) hear(words []string) {
+	switch words[0] {
+	case "committed":
+		s.committed[words[1]] = words[2]
+	case "delivering":
+		s.delivering[words[1]] = true
+	case "delivered":
+		s.delivered[words[1]] = true
+	}
+}
+
+// child is a running commitForEver.
+type child struct {
+	*exec.Cmd
+	dir, disk string
+	lines     *bufio.Scanner
+	errors    lockedBuffer
+	said      *testimony
+	given     int64 // bytes of its ballast
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func startChild(t *testing.T, dir, disk string) *child {
+	t.Helper()
+	return begin(t, &child{dir: dir, disk: disk, said: newTestimony()})
+}
+
+// again starts another process that goes on with the ledger of one that ended.
+func (c *child) again(t *testing.T) *child {
+	t.Helper()
+	return begin(t, &child{dir: c.dir, disk: c.disk, said: c.said, given: c.given})
+}
+
+func begin(t *testing.T, c *child) *child {
+	t.Helper()
+	c.Cmd = exec.Command(os.Args[0])
+	c.Env = append(os.Environ(), childDir+"="+c.dir, childDisk+"="+c.disk)
+	c.Stderr = &c.errors
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Process.Kill() })
+	c.lines = bufio.NewScanner(out)
+	return c
+}
+
+// hear takes the next line, and returns its first word. At the end it is "".
+func (c *child) hear() string {
+	if !c.lines.Scan() {
+		return ""
+	}
+	words := strings.Fields(c.lines.Text())
+	if words[0] == "given" {
+		c.given = max(c.given, parseGiven(words[1]))
+	}
+	c.said.hear(words)
+	return words[0]
+}
+
+// until listens until the child has said it that many times.
+func (c *child) until(t *testing.T, what string, times int, wanted func(string) bool) {
+	t.Helper()
+	for times > 0 {
+		word := c.hear()
+		if word == "" {
+			t.Fatalf("the child ended (%v) before %s:\n%s", c.Wait(), what, c.errors.String())
 		}
-		if err := child.Start(); err != nil {
-			t.Fatal(err)
-		}
-		said := bufio.NewScanner(out)
-		for n := 1; said.Scan(); n++ { // and what is in the pipe after its end
-			if n == lines {
-				child.Process.Kill()
-			}
-			switch what := strings.Fields(said.Text()); what[0] {
-			case "committed":
-				committed[what[1]] = what[2]
-			case "delivering":
-				delivering[what[1]] = true
-			case "delivered":
-				delivered[what[1]] = true
-			}
-		}
-		if err := child.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
-			t.Fatalf("round %d: the child ended with %v", round, err)
-		}
-		inspect(t, dir, committed, delivering, delivered)
-		if t.Failed() {
-			t.Fatalf("in round %d, killed after %d lines", round, lines)
+		if wanted(word) {
+			times--
 		}
 	}
-	t.Logf("%d commits and %d receipts acknowledged", len(committed), len(delivered))
+}
+
+// kill ends the child as a power cut would, and hears the last that it said.
+func (c *child) kill(t *testing.T) {
+	t.Helper()
+	c.Process.Kill()
+	for c.hear() != "" {
+	}
+	if err := c.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
+		t.Fatalf("the child ended with %v:\n%s", err, c.errors.String())
+	}
+}
+
+func TestKilledAtRandomMoments(t *testing.T) {
+	c := startChild(t, t.TempDir(), "")
+	for round := range 10 {
+		for range 1 + rand.IntN(60) {
+			c.hear()
+		}
+		c.kill(t)
+		inspect(t, c.dir, c.said)
+		if t.Failed() {
+			t.Fatalf("in round %d", round)
+		}
+		c = c.again(t)
+	}
+	t.Logf("%d commits and %d receipts acknowledged", len(c.said.committed), len(c.said.delivered))
 }
 
 // inspect opens what the kill left and compares it with what was said.
-func inspect(t *testing.T, dir string, committed map[string]string, delivering, delivered map[string]bool) {
+func inspect(t *testing.T, dir string, said *testimony) {
 	t.Helper()
 	l := open(t, dir, Options{})
 	defer l.Close()
@@ -110,24 +225,24 @@ func inspect(t *testing.T, dir string, committed map[string]string, delivering, 
 			t.Errorf("sequence %d follows %d, newest first", img.Sequence, last)
 		}
 		last = img.Sequence
-		if said, ok := committed[img.Digest]; ok && said != fmt.Sprint(img.Sequence) {
-			t.Errorf("image %.12s has sequence %d, but %s was acknowledged", img.Digest, img.Sequence, said)
+		if before, ok := said.committed[img.Digest]; ok && before != fmt.Sprint(img.Sequence) {
+			t.Errorf("image %.12s has sequence %d, but %s was acknowledged", img.Digest, img.Sequence, before)
 		}
 		switch n := waiting[resultID(img)]; {
-		case delivered[img.Digest] && n != 0:
+		case said.delivered[img.Digest] && n != 0:
 			t.Errorf("image %.12s was delivered, but waits", img.Digest)
-		case !delivering[img.Digest] && n != 1:
+		case !said.delivering[img.Digest] && n != 1:
 			t.Errorf("image %.12s has %d outbox entries", img.Digest, n)
 		}
 		if seen, ok, err := l.Sighting(img.Source, img.Name); !ok || err != nil || seen.Digest != img.Digest {
 			t.Errorf("image %.12s has the sighting %v, %v", img.Digest, seen, err)
 		}
-		if _, ok := committed[img.Digest]; !ok {
-			committed[img.Digest] = fmt.Sprint(img.Sequence) // written, but not acknowledged before the kill
+		if _, ok := said.committed[img.Digest]; !ok {
+			said.committed[img.Digest] = fmt.Sprint(img.Sequence) // written, but not acknowledged before the kill
 		}
 	}
-	if len(all) != len(committed) {
-		t.Errorf("%d images, but %d were acknowledged", len(all), len(committed))
+	if len(all) != len(said.committed) {
+		t.Errorf("%d images, but %d were acknowledged", len(all), len(said.committed))
 	}
 	expect(t, "outbox", len(entries), l.Outbox())
 	expect(t, "classified", len(all), int(l.Counters().Classified))

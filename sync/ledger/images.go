@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -26,7 +27,7 @@ var digest = regexp.MustCompile(`^[0-9a-f]{64}$`)
 // attempt supersedes: its message takes the place of the old one, if that
 // still waits. An image that was judged under a SOPInstanceUID which other
 // bytes hold gives ErrConflict; decide again, as spine.Conflict. ErrDiskFull
-// says to keep the image and try later.
+// and ErrOutboxFull say to keep the image and try later.
 func (l *Ledger) Commit(img *spine.Image, seen spine.Sighting, message func(sequence uint64) (message []byte, resultID string, err error)) error {
 	if !digest.MatchString(img.Digest) || img.Attempt < 1 {
 		return fmt.Errorf("commit image: digest %q, attempt %d: want a SHA-256 in hex and an attempt from 1", img.Digest, img.Attempt)
@@ -36,6 +37,9 @@ func (l *Ledger) Commit(img *spine.Image, seen spine.Sighting, message func(sequ
 		if err := supersede(txn, t, img); err != nil {
 			return err
 		}
+		if err := l.bounds(*t); err != nil { // a superseded result has made way
+			return err
+		}
 		t.Sequence++
 		img.Sequence = t.Sequence
 		count(&t.Counters, img.Decision.Outcome)
@@ -43,13 +47,17 @@ func (l *Ledger) Commit(img *spine.Image, seen spine.Sighting, message func(sequ
 		if err != nil {
 			return err
 		}
-		entry := wire.Outgoing{Sequence: img.Sequence, Result: id, Message: bytes, Queued: l.now()}
+		entry := wire.Outgoing{Sequence: img.Sequence, Result: id, Message: bytes, Queued: l.Now()}
+		size, err := putEntry(txn, entry)
+		if err != nil {
+			return err
+		}
 		t.Outbox++
+		t.OutboxBytes += size
 		seen.Digest = img.Digest
 		return errors.Join(
 			put(txn, imageKey(img.Digest), img),
-			put(txn, sequenceKey(img.Sequence), img.Digest),
-			putEntry(txn, entry),
+			put(txn, sequenceKey(img.Sequence), current{Digest: img.Digest, Queued: entry.Queued}),
 			put(txn, resultKey(id), img.Sequence),
 			claim(txn, img),
 			sight(txn, seen),
@@ -149,11 +157,11 @@ func (l *Ledger) Recent(n int) ([]*spine.Image, error) {
 		it := txn.NewIterator(o)
 		defer it.Close()
 		for it.Seek([]byte(sequences + "\xff")); it.Valid() && len(recent) < n; it.Next() {
-			digest, err := get[string](txn, it.Item().KeyCopy(nil))
+			c, err := get[current](txn, it.Item().KeyCopy(nil))
 			if err != nil {
 				return err
 			}
-			img, err := get[spine.Image](txn, imageKey(digest))
+			img, err := get[spine.Image](txn, imageKey(c.Digest))
 			if err != nil {
 				return err
 			}
@@ -165,4 +173,45 @@ func (l *Ledger) Recent(n int) ([]*spine.Image, error) {
 		return nil, fmt.Errorf("read recent images: %w", err)
 	}
 	return recent, nil
+}
+
+// Standing is where an image's current result stands.
+type Standing struct {
+	Queued    time.Time // committed, and put into the outbox; zero in ledgers of version 1
+	Delivered time.Time // the hub's receipt came; zero while it has not
+	Discarded time.Time // its file was taken out of quarantine for good; zero if it was not
+}
+
+// Standing returns where the image's current result stands, or ErrNotFound.
+func (l *Ledger) Standing(digest string) (Standing, error) {
+	var s Standing
+	err := l.db.View(func(txn *badger.Txn) error {
+		img, err := get[spine.Image](txn, imageKey(digest))
+		if err != nil {
+			return err
+		}
+		c, err := get[current](txn, sequenceKey(img.Sequence))
+		s = Standing{c.Queued, c.Delivered, c.Discarded}
+		return err
+	})
+	return s, err
+}
+
+// Discarded notes that a failed image's file is not in quarantine any more.
+// An image that the ledger does not know is no error.
+func (l *Ledger) Discarded(digest string) error {
+	err := l.update(l.reserve/2, func(txn *badger.Txn, _ *tally) error {
+		img, err := get[spine.Image](txn, imageKey(digest))
+		if errors.Is(err, ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return note(txn, img.Sequence, func(c *current) { c.Discarded = l.Now() })
+	})
+	if err != nil {
+		return fmt.Errorf("note the discarding of image %.12s: %w", digest, err)
+	}
+	return nil
 }

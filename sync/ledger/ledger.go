@@ -10,9 +10,14 @@
 // It is a Badger database, set so that "committed" means "on the disk"
 // (Badger's own default loses acknowledged writes with the power), and guarded
 // against a full disk, which Badger answers with SIGBUS: it writes through
-// memory maps, and no recover can catch that. So every write asks for free
-// space first, and a ballast file of 32 MiB lies ready to be removed when the
-// disk was filled by somebody else and the ledger has to open.
+// memory maps, and no recover can catch that. Every write asks for free space
+// first. What Badger writes behind it, flushing and compacting, has a ballast
+// file of 16 MiB to live on, which is given away to the very page that finds
+// no block (bus.go).
+//
+// It is bounded: when too many results wait, or too many bytes of them, Commit
+// says ErrOutboxFull, and the files stay where they came from. What the hub has
+// is forgotten after a time; what it has not is never.
 package ledger
 
 import (
@@ -27,6 +32,7 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
+	"github.com/dustin/go-humanize"
 
 	"spinebox/internal/spine"
 )
@@ -40,7 +46,10 @@ var (
 	ErrConflict = errors.New("SOPInstanceUID belongs to other bytes")
 	// ErrDiskFull: too little space is left to write safely. Nothing was
 	// written; it goes away by itself when there is space again.
-	ErrDiskFull = errors.New("the disk is too full for the ledger")
+	ErrDiskFull = errors.New("the disk is full")
+	// ErrOutboxFull: as many results wait for the hub as may. Nothing was
+	// written; it goes away by itself when the hub takes some.
+	ErrOutboxFull = errors.New("the outbox is full")
 	// ErrInUse: another process has the ledger open.
 	ErrInUse = errors.New("the ledger is open in another process")
 )
@@ -50,22 +59,31 @@ type Options struct {
 	Log *slog.Logger
 
 	// Reserve is the space in bytes that must be free before anything is
-	// written; 0 means 96 MiB. Badger flushes and compacts in the background
-	// after a write has been acknowledged: with the sizes chosen here that
-	// took at most 18 MiB more than was free at the last write (measured on
-	// ext4 file systems of 230 to 600 MB, filled to the reserve).
+	// written; 0 means 32 MiB. What is in flight when the rest of the disk is
+	// filled by somebody else lives on the ballast.
 	Reserve int64
+
+	// MaxResults and MaxBytes bound what waits for the hub: results, and the
+	// bytes of their messages. 0 means 200,000 results and 1 GiB.
+	MaxResults int
+	MaxBytes   int64
+
+	// Keep is how long the record of an image is kept after the hub has its
+	// result; 0 means for ever. An image without a receipt, and a failed one
+	// whose file is in quarantine, is never forgotten.
+	Keep time.Duration
 
 	Now func() time.Time
 }
 
 // Ledger is an open ledger. Its methods may be called concurrently.
 type Ledger struct {
+	Options
 	dir     string
 	db      *badger.DB
 	log     *slog.Logger
 	reserve int64
-	now     func() time.Time
+	ballast *os.File
 	changed chan struct{}
 
 	write sync.Mutex // one writer at a time, so that no transaction conflicts
@@ -76,40 +94,60 @@ type Ledger struct {
 
 // Open opens the ledger in dir, which it makes when it is missing. It does not
 // read the outbox: a hundred thousand waiting results do not delay a start.
+// Only a ledger of an older version is read once, and brought to this one.
 func Open(dir string, o Options) (*Ledger, error) {
-	l := &Ledger{dir: dir, log: o.Log, reserve: o.Reserve, now: o.Now, changed: make(chan struct{}, 1)}
+	l := &Ledger{Options: o, dir: dir, log: o.Log, reserve: o.Reserve, changed: make(chan struct{}, 1)}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
 	}
-	if l.reserve == 0 {
-		l.reserve = 96 << 20
+	l.reserve = orDefault(o.Reserve, 32<<20)
+	l.MaxResults = orDefault(o.MaxResults, 200_000)
+	l.MaxBytes = orDefault(o.MaxBytes, 1<<30)
+	if l.Now == nil {
+		l.Now = time.Now
 	}
-	if l.now == nil {
-		l.now = time.Now
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make ledger folder: %w", err)
-	}
-	if err := l.makeRoomToOpen(); err != nil {
+	if err := l.open(); err != nil {
 		return nil, fmt.Errorf("open ledger %s: %w", dir, err)
 	}
-	db, err := badger.Open(settings(dir, l.log))
-	// Badger formats the error of flock away, and has no name for its own.
-	if err != nil && strings.Contains(err.Error(), "Another process is using") {
-		return nil, fmt.Errorf("open ledger %s: %w; stop the other spinebox first", dir, ErrInUse)
+	if err := l.roomToWrite(l.reserve); err != nil {
+		l.log.Warn("the ledger takes nothing in", "error", err)
 	}
+	return l, nil
+}
+
+func orDefault[T int | int64](v, d T) T {
+	if v == 0 {
+		return d
+	}
+	return v
+}
+
+func (l *Ledger) open() error {
+	if err := os.MkdirAll(l.dir, 0o700); err != nil {
+		return err
+	}
+	if err := l.openBallast(); err != nil {
+		return err
+	}
+	if err := l.clean(); err != nil {
+		return errors.Join(err, l.closeBallast())
+	}
+	db, err := badger.Open(settings(l.dir, l.log))
 	if err != nil {
-		return nil, fmt.Errorf("open ledger %s: %w", dir, err)
+		return errors.Join(err, l.closeBallast())
 	}
 	l.db = db
-	if err := db.View(func(txn *badger.Txn) (err error) {
-		l.tally, err = readTally(txn)
-		return err
-	}); err != nil {
-		return nil, errors.Join(fmt.Errorf("open ledger %s: %w", dir, err), db.Close())
+	err = l.migrate()
+	if err == nil {
+		err = db.View(func(txn *badger.Txn) (err error) {
+			l.tally, err = readTally(txn)
+			return err
+		})
 	}
-	l.keepBallast()
-	return l, nil
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	return nil
 }
 
 // settings are Badger's defaults brought from a server's size to a box's.
@@ -143,30 +181,64 @@ func settings(dir string, log *slog.Logger) badger.Options {
 
 // Close closes the ledger. Everything that uses it MUST have returned.
 func (l *Ledger) Close() error {
-	if err := l.db.Close(); err != nil {
+	if l.db.IsClosed() {
+		return nil
+	}
+	// Badger writes its memtable as a table: the ballast goes last.
+	l.makeRoom()
+	if err := errors.Join(l.db.Close(), l.closeBallast()); err != nil {
 		return fmt.Errorf("close ledger: %w", err)
 	}
 	return nil
 }
 
-// Run keeps house until ctx is done: it makes the ballast anew when there is
-// space for it, and lets Badger collect its value log.
+// Run keeps house until ctx is done: it forgets what is old, and lets Badger
+// collect its value log.
 func (l *Ledger) Run(ctx context.Context) error {
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
-	for n := 1; ; n++ {
+	for minutes := 0; ; minutes++ {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
-		l.keepBallast()
-		if n%60 == 0 && l.room(l.reserve) == nil {
-			if err := l.db.RunValueLogGC(0.5); err != nil && !errors.Is(err, badger.ErrNoRewrite) {
-				l.log.Warn("value log not collected", "error", err)
-			}
+		if minutes%60 != 0 || l.room(l.reserve) != nil {
+			continue
+		}
+		if n, err := l.Retire(ctx); err != nil {
+			l.log.Warn("old images not forgotten", "error", err)
+		} else if n > 0 {
+			l.log.Info("old images forgotten, which the hub has", "images", n)
+		}
+		if err := l.db.RunValueLogGC(0.5); err != nil && !errors.Is(err, badger.ErrNoRewrite) {
+			l.log.Warn("value log not collected", "error", err)
 		}
 	}
+}
+
+// Ready returns nil when Commit may be called: ErrDiskFull or ErrOutboxFull,
+// with figures, when it would fail, so that an image need not be judged first.
+func (l *Ledger) Ready() error {
+	l.mu.Lock()
+	now := l.tally
+	l.mu.Unlock()
+	if err := l.bounds(now); err != nil {
+		return err
+	}
+	l.write.Lock()
+	defer l.write.Unlock()
+	return l.roomToWrite(l.reserve)
+}
+
+func (l *Ledger) bounds(t tally) error {
+	switch {
+	case t.Outbox >= l.MaxResults:
+		return fmt.Errorf("%w: %s results wait for the hub", ErrOutboxFull, humanize.Comma(int64(t.Outbox)))
+	case t.OutboxBytes >= l.MaxBytes:
+		return fmt.Errorf("%w: %s wait for the hub", ErrOutboxFull, humanize.IBytes(uint64(t.OutboxBytes)))
+	}
+	return nil
 }
 
 // Counters returns what the box has done since the ledger began.
@@ -183,6 +255,13 @@ func (l *Ledger) Outbox() int {
 	return l.tally.Outbox
 }
 
+// Last returns the last sequence that was given.
+func (l *Ledger) Last() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.tally.Sequence
+}
+
 // Changed returns a channel that receives after a commit has put something
 // into the outbox. Several commits may send once. It has one reader.
 func (l *Ledger) Changed() <-chan struct{} { return l.changed }
@@ -192,7 +271,7 @@ func (l *Ledger) Changed() <-chan struct{} { return l.changed }
 func (l *Ledger) update(free int64, do func(*badger.Txn, *tally) error) error {
 	l.write.Lock()
 	defer l.write.Unlock()
-	if err := l.room(free); err != nil {
+	if err := l.roomToWrite(free); err != nil {
 		return err
 	}
 	var after tally

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"spinebox/internal/spine"
 	"spinebox/sync/wire"
@@ -165,8 +166,8 @@ func TestOneResultForEachAttempt(t *testing.T) {
 	if err := l.Commit(img, sighting(img), message(img)); !errors.Is(err, ErrKnown) {
 		t.Errorf("an earlier attempt: %v", err)
 	}
-	if ok, err := l.Delivered(resultID(img)); ok || err != nil {
-		t.Errorf("receipt for the superseded result: %v, %v", ok, err)
+	if n, err := l.Delivered(resultID(img)); n != 0 || err != nil {
+		t.Errorf("receipt for the superseded result: %d, %v", n, err)
 	}
 }
 
@@ -318,9 +319,9 @@ func TestDelivered(t *testing.T) {
 	a, b := image("a"), image("b")
 	commit(t, l, a)
 	commit(t, l, b)
-	for _, want := range []bool{true, false} {
-		if ok, err := l.Delivered(resultID(a)); ok != want || err != nil {
-			t.Errorf("delivered is %t, %v", ok, err)
+	for _, want := range []int{1, 0} {
+		if n, err := l.Delivered(resultID(a), "unknown"); n != want || err != nil {
+			t.Errorf("%d were delivered, %v", n, err)
 		}
 	}
 	expect(t, "outbox", []string{"2 " + resultID(b)}, pending(t, l))
@@ -337,43 +338,67 @@ func TestInUse(t *testing.T) {
 	}
 }
 
+// A kill may come between the two steps in which Badger makes a log.
+func TestLogsWithoutAByte(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir, Options{})
+	img := image("a")
+	commit(t, l, img)
+	l.Close()
+	for _, name := range []string{"00099.mem", "000099.vlog"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l = open(t, dir, Options{})
+	if _, err := l.Image(img.Digest); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	l := open(t, dir, Options{})
 	a, b := image("a"), image("b")
 	commit(t, l, a)
-	ballast := filepath.Join(dir, ballastName)
-	if info, err := os.Stat(ballast); err != nil || info.Size() != ballastSize {
-		t.Errorf("ballast: %v, %v", info, err)
+	if held, err := l.held(); err != nil || held != ballastSize {
+		t.Errorf("the ballast holds %d bytes, %v", held, err)
 	}
-	free, err := l.free()
-	if err != nil {
+	var s unix.Statfs_t
+	if err := unix.Statfs(dir, &s); err != nil {
 		t.Fatal(err)
 	}
 	// Less is free than the reserve, more than half of it.
-	l.reserve = free + free/2
+	l.reserve = int64(s.Bavail) * s.Bsize * 3 / 2
+	if err := l.Ready(); !errors.Is(err, ErrDiskFull) {
+		t.Errorf("ready: %v", err)
+	}
 	if err := l.Commit(b, sighting(b), message(b)); !errors.Is(err, ErrDiskFull) {
 		t.Errorf("commit: %v", err)
 	}
 	if _, err := l.Duplicate(sighting(a)); !errors.Is(err, ErrDiskFull) {
 		t.Errorf("duplicate: %v", err)
 	}
-	if ok, err := l.Delivered(resultID(a)); !ok || err != nil {
-		t.Errorf("a receipt, which makes room: %t, %v", ok, err)
+	if n, err := l.Delivered(resultID(a)); n != 1 || err != nil {
+		t.Errorf("a receipt, which makes room: %d, %v", n, err)
 	}
 	l.reserve = 1 << 60
 	if _, err := l.Delivered(resultID(b)); !errors.Is(err, ErrDiskFull) {
 		t.Errorf("a receipt on a disk that has nothing left: %v", err)
 	}
-	os.Remove(ballast)
-	l.keepBallast()
-	if _, err := os.Stat(ballast); err == nil {
-		t.Error("the ballast was made although there is no room for it")
+	giveBallast(3 * ballastStep)
+	if err := l.Ready(); !errors.Is(err, ErrDiskFull) {
+		t.Errorf("ready: %v", err)
+	}
+	if held, err := l.held(); err != nil || held != ballastSize-3*ballastStep {
+		t.Errorf("without room, the ballast holds %d bytes, %v", held, err)
 	}
 	l.reserve = 1 << 20
-	l.keepBallast()
-	if _, err := os.Stat(ballast); err != nil {
-		t.Errorf("the ballast did not come back: %v", err)
+	if err := l.Ready(); err != nil {
+		t.Errorf("with room: %v", err)
+	}
+	if held, err := l.held(); err != nil || held != ballastSize {
+		t.Errorf("with room, the ballast holds %d bytes, %v", held, err)
 	}
 	commit(t, l, b)
 	expect(t, "sequence", 2, b.Sequence)
@@ -384,21 +409,21 @@ func TestRecordOfAnotherVersion(t *testing.T) {
 	txn := l.db.NewTransaction(true)
 	defer txn.Discard()
 	for _, key := range [][]byte{imageKey(hash("a")), outboxKey(1)} {
-		if err := txn.Set(key, []byte(`{"v":2,"data":{}}`)); err != nil {
+		if err := txn.Set(key, []byte(`{"v":3,"data":{}}`)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if err := txn.Commit(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.Image(hash("a")); err == nil || !strings.Contains(err.Error(), "version is 2") {
-		t.Errorf("a record of version 2: %v", err)
+	if _, err := l.Image(hash("a")); err == nil || !strings.Contains(err.Error(), "version is 3") {
+		t.Errorf("a record of version 3: %v", err)
 	}
 	b := image("b")
 	b.Sequence = 2
 	txn = l.db.NewTransaction(true)
 	defer txn.Discard()
-	if err := putEntry(txn, wire.Outgoing{Sequence: 2, Result: resultID(b)}); err != nil {
+	if _, err := putEntry(txn, wire.Outgoing{Sequence: 2, Result: resultID(b)}); err != nil {
 		t.Fatal(err)
 	}
 	if err := txn.Commit(); err != nil {
@@ -406,6 +431,6 @@ func TestRecordOfAnotherVersion(t *testing.T) {
 	}
 	entries, err := l.Pending(0, 10)
 	if err != nil || len(entries) != 1 || entries[0].Result != resultID(b) {
-		t.Errorf("behind an entry of version 2: %v, %v", entries, err)
+		t.Errorf("behind an entry of version 3: %v, %v", entries, err)
 	}
 }

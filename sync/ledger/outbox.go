@@ -3,6 +3,7 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -35,24 +36,62 @@ func (l *Ledger) Pending(after uint64, limit int) ([]wire.Outgoing, error) {
 	return pending, nil
 }
 
-// Delivered takes the result out of the outbox and reports whether it was
-// there. It works on a disk that is too full for Commit: it makes room.
-func (l *Ledger) Delivered(resultID string) (bool, error) {
-	found := false
-	err := l.update(l.reserve/2, func(txn *badger.Txn, t *tally) error {
-		sequence, err := get[uint64](txn, resultKey(resultID))
-		if errors.Is(err, ErrNotFound) {
+// Delivered takes results out of the outbox, all in one transaction, and
+// returns how many were there. It works on a disk that is too full for Commit:
+// it makes room.
+func (l *Ledger) Delivered(resultIDs ...string) (found int, err error) {
+	for batch := range slices.Chunk(resultIDs, deliveredAtOnce) {
+		n := 0
+		err := l.update(l.reserve/2, func(txn *badger.Txn, t *tally) error {
+			n = 0
+			for _, id := range batch {
+				ok, err := l.deliver(txn, t, id)
+				if err != nil {
+					return fmt.Errorf("result %.12s: %w", id, err)
+				}
+				if ok {
+					n++
+				}
+			}
 			return nil
+		})
+		if err != nil {
+			return found, fmt.Errorf("take results out of the outbox: %w", err)
 		}
-		if err == nil {
-			found, err = dropEntry(txn, t, sequence)
-		}
-		return err
-	})
-	if err != nil {
-		return false, fmt.Errorf("take result %.12s out of the outbox: %w", resultID, err)
+		found += n
 	}
 	return found, nil
+}
+
+// deliveredAtOnce keeps a transaction far below Badger's limit.
+const deliveredAtOnce = 256
+
+func (l *Ledger) deliver(txn *badger.Txn, t *tally, resultID string) (bool, error) {
+	sequence, err := get[uint64](txn, resultKey(resultID))
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := note(txn, sequence, func(c *current) { c.Delivered = l.Now() }); err != nil {
+		return false, err
+	}
+	return dropEntry(txn, t, sequence)
+}
+
+// note changes what is written of the result with that sequence, if it is
+// current.
+func note(txn *badger.Txn, sequence uint64, change func(*current)) error {
+	c, err := get[current](txn, sequenceKey(sequence))
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	change(&c)
+	return put(txn, sequenceKey(sequence), c)
 }
 
 // dropEntry deletes an outbox entry and reports whether there was one.
@@ -64,10 +103,15 @@ func dropEntry(txn *badger.Txn, t *tally, sequence uint64) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	entry, err := readEntry(item)
+	var head entryHead
+	err = item.Value(func(value []byte) (err error) {
+		head, _, err = cutEntry(value)
+		return err
+	})
 	if err != nil {
 		return false, fmt.Errorf("outbox entry %d: %w", sequence, err)
 	}
 	t.Outbox--
-	return true, errors.Join(txn.Delete(outboxKey(sequence)), txn.Delete(resultKey(entry.Result)))
+	t.OutboxBytes -= item.ValueSize()
+	return true, errors.Join(txn.Delete(outboxKey(sequence)), txn.Delete(resultKey(head.Result)))
 }

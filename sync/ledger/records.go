@@ -17,7 +17,7 @@ import (
 // The ledger's keys. Numbers are big-endian, so that keys sort like numbers.
 //
 //	i/<digest>            an image's record
-//	n/<sequence>          the digest of the image with that current result
+//	n/<sequence>          the current result with that sequence: its image, its times
 //	o/<sequence>          an outbox entry
 //	r/<result id>         the sequence of the outbox entry with that id
 //	s/<source>\0<name>    a sighting
@@ -41,9 +41,12 @@ func sightingKey(source, name string) []byte { return append(sightingsOf(source)
 func uidKey(uid string) []byte               { return []byte(uids + uid) }
 func tallyKey() []byte                       { return []byte("tally") }
 
-// version is that of every record. A record of another version is an error,
-// never a guess.
-const version = 1
+// version is that of every record that is written. Records of older versions
+// are read (migrate.go); one of a newer version is an error, never a guess.
+const (
+	version = 2
+	oldest  = 1
+)
 
 // maxRecord is the greatest length of a record in bytes: below Badger's limit
 // for a transaction, with room for the message that goes with an image.
@@ -57,9 +60,28 @@ type record[T any] struct {
 
 // tally is what is counted over all images.
 type tally struct {
-	Sequence uint64 `json:"sequence"` // the last one given
-	Outbox   int    `json:"outbox"`
-	Counters spine.Counters
+	Sequence    uint64 `json:"sequence"` // the last one given
+	Outbox      int    `json:"outbox"`
+	OutboxBytes int64  `json:"outbox_bytes"` // of the entries as they are stored
+	Counters    spine.Counters
+}
+
+// current is where the result with a sequence stands. A result that is
+// superseded has none.
+type current struct {
+	Digest    string    `json:"digest"`
+	Queued    time.Time `json:"queued,omitzero"`    // committed, and put into the outbox
+	Delivered time.Time `json:"delivered,omitzero"` // the hub's receipt came
+	Discarded time.Time `json:"discarded,omitzero"` // its file was taken out of quarantine for good
+}
+
+// UnmarshalJSON also reads version 1, which was the digest alone.
+func (c *current) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '"' {
+		return json.Unmarshal(b, &c.Digest)
+	}
+	type plain current
+	return json.Unmarshal(b, (*plain)(c))
 }
 
 func readTally(txn *badger.Txn) (tally, error) {
@@ -94,13 +116,20 @@ func get[T any](txn *badger.Txn, key []byte) (T, error) {
 	if err == nil {
 		err = item.Value(func(value []byte) error { return json.Unmarshal(value, &r) })
 	}
-	if err == nil && r.Version != version {
-		err = fmt.Errorf("its version is %d, this spinebox knows %d", r.Version, version)
+	if err == nil {
+		err = checkVersion(r.Version)
 	}
 	if err != nil {
 		return r.Data, fmt.Errorf("read record %q: %w", key, err)
 	}
 	return r.Data, nil
+}
+
+func checkVersion(v int) error {
+	if v < oldest || v > version {
+		return fmt.Errorf("its version is %d, this spinebox knows %d to %d", v, oldest, version)
+	}
+	return nil
 }
 
 // entryHead begins an outbox entry; a line feed and the message follow, which
@@ -111,28 +140,31 @@ type entryHead struct {
 	Queued  time.Time `json:"queued"`
 }
 
-func putEntry(txn *badger.Txn, e wire.Outgoing) error {
+// putEntry writes an outbox entry and returns the bytes that it takes.
+func putEntry(txn *badger.Txn, e wire.Outgoing) (int64, error) {
 	head, err := json.Marshal(entryHead{version, e.Result, e.Queued})
 	if err != nil {
-		return fmt.Errorf("encode outbox entry: %w", err)
+		return 0, fmt.Errorf("encode outbox entry: %w", err)
 	}
-	return set(txn, outboxKey(e.Sequence), bytes.Join([][]byte{head, e.Message}, []byte("\n")))
+	value := bytes.Join([][]byte{head, e.Message}, []byte("\n"))
+	return int64(len(value)), set(txn, outboxKey(e.Sequence), value)
 }
 
-func readEntry(item *badger.Item) (wire.Outgoing, error) {
-	var e wire.Outgoing
-	value, err := item.ValueCopy(nil)
-	if err != nil {
-		return e, err
-	}
+// readEntry reads an outbox entry, with its own copy of the message.
+func readEntry(item *badger.Item) (e wire.Outgoing, err error) {
+	err = item.Value(func(value []byte) error {
+		head, message, err := cutEntry(value)
+		sequence := binary.BigEndian.Uint64(item.Key()[len(outbox):])
+		e = wire.Outgoing{Sequence: sequence, Result: head.Result, Message: bytes.Clone(message), Queued: head.Queued}
+		return err
+	})
+	return e, err
+}
+
+func cutEntry(value []byte) (head entryHead, message []byte, err error) {
 	first, message, _ := bytes.Cut(value, []byte("\n"))
-	var head entryHead
 	if err := json.Unmarshal(first, &head); err != nil {
-		return e, err
+		return head, nil, err
 	}
-	if head.Version != version {
-		return e, fmt.Errorf("its version is %d, this spinebox knows %d", head.Version, version)
-	}
-	sequence := binary.BigEndian.Uint64(item.Key()[len(outbox):])
-	return wire.Outgoing{Sequence: sequence, Result: head.Result, Message: message, Queued: head.Queued}, nil
+	return head, message, checkVersion(head.Version)
 }

@@ -19,21 +19,18 @@ import (
 type session struct {
 	*Uplink
 	client   paho.Client
-	receipts chan []byte // raw messages; filled by the library's goroutine
+	receipts chan []byte       // raw messages; filled by the library's goroutine,
+	commands chan paho.Message // as are these
 	lost     chan error
 
 	flying map[string]flight // by result id
-	cursor uint64            // the last sequence looked at
+	live   uint64            // the last sequence looked at of those that came while connected
+	old    uint64            // the last sequence looked at of those before
+	border uint64            // the last of those before
 	rewind bool              // something was sent without a receipt: look from the start again
 
 	status     []byte // the last one sent
 	statusTime time.Time
-}
-
-// flight is a result that was sent and has no receipt yet.
-type flight struct {
-	sent  time.Time
-	token paho.Token
 }
 
 // session runs one connection until it is lost or ctx is done.
@@ -44,9 +41,12 @@ func (u *Uplink) session(ctx context.Context) error {
 	s := &session{
 		Uplink:   u,
 		receipts: make(chan []byte, 4*window),
+		commands: make(chan paho.Message, 16),
+		border:   u.o.Outbox.Last(),
 		lost:     make(chan error, 1),
 		flying:   map[string]flight{},
 	}
+	s.live = s.border
 	will, err := wire.Offline(u.o.From).Encode()
 	if err != nil {
 		return err
@@ -108,25 +108,38 @@ func dial(ctx context.Context, broker *url.URL, config *tls.Config) (conn net.Co
 	return conn, nil
 }
 
-// connect connects and listens for receipts.
+// connect connects and listens for receipts and commands.
 func (s *session) connect() error {
 	if err := wait("connect to the broker", s.client.Connect(), 2*connectTimeout); err != nil {
 		return err
 	}
-	token := s.client.Subscribe(s.topics.Receipt(), 1, func(_ paho.Client, m paho.Message) {
-		// The library's goroutine must not wait: it also reads the broker's
-		// acknowledgements. A receipt that finds no room comes again, after
-		// its result was sent again.
+	// The library's goroutine must not wait: it also reads the broker's
+	// acknowledgements. A receipt that finds no room comes again, after its
+	// result was sent again.
+	if err := s.listen(s.topics.Receipt(), func(_ paho.Client, m paho.Message) {
 		select {
 		case s.receipts <- m.Payload():
 		default:
 		}
-	})
-	if err := wait("subscribe to receipts", token, connectTimeout); err != nil {
+	}); err != nil {
 		return err
 	}
-	if granted := token.(*paho.SubscribeToken).Result()[s.topics.Receipt()]; granted > 2 {
-		return fmt.Errorf("the broker does not let this box read %s", s.topics.Receipt())
+	return s.listen(s.topics.Command(), func(_ paho.Client, m paho.Message) {
+		select {
+		case s.commands <- m:
+		default:
+			s.refuse(errors.New("too many at a time"))
+		}
+	})
+}
+
+func (s *session) listen(topic string, handle paho.MessageHandler) error {
+	token := s.client.Subscribe(topic, 1, handle)
+	if err := wait("subscribe", token, connectTimeout); err != nil {
+		return err
+	}
+	if granted := token.(*paho.SubscribeToken).Result()[topic]; granted > 2 {
+		return fmt.Errorf("the broker does not let this box read %s", topic)
 	}
 	return nil
 }
@@ -168,6 +181,10 @@ func (s *session) serve(ctx context.Context) error {
 			return fmt.Errorf("connection to the broker lost: %w", err)
 		case message := <-s.receipts:
 			s.take(message)
+		case m := <-s.commands:
+			if err := s.obey(m); err != nil {
+				return err
+			}
 		case <-s.o.Outbox.Changed():
 		case <-tick.C:
 			if err := s.expire(); err != nil {
@@ -178,74 +195,6 @@ func (s *session) serve(ctx context.Context) error {
 			}
 		}
 	}
-}
-
-// fill sends results until the window is full or the outbox has been walked
-// to its end. Results that were sent in vain come again only then: one that
-// the hub cannot take must not hold up those behind it.
-func (s *session) fill() error {
-	for len(s.flying) < window {
-		pending, err := s.o.Outbox.Pending(s.cursor, window-len(s.flying))
-		if err != nil {
-			s.log.Error("outbox not read", "error", err)
-			return nil // it is tried again on the next occasion
-		}
-		if len(pending) == 0 {
-			if !s.rewind {
-				return nil
-			}
-			s.cursor, s.rewind = 0, false
-			continue
-		}
-		for _, result := range pending {
-			s.cursor = result.Sequence
-			if _, ok := s.flying[result.Result]; ok {
-				continue
-			}
-			if err := s.send(result); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (s *session) send(result wire.Outgoing) error {
-	message := result.Message
-	if age := s.o.Now().Sub(result.Queued); age > historicalAge {
-		marked, err := wire.MarkHistorical(message)
-		if err != nil {
-			s.log.Error("result not marked as historical", "sequence", result.Sequence, "error", err)
-		} else {
-			message = marked
-		}
-	}
-	token := s.client.Publish(s.topics.Result(), 1, false, message)
-	select {
-	case <-token.Done(): // so soon, most likely an error
-		if err := token.Error(); err != nil {
-			return fmt.Errorf("send result: %w", err)
-		}
-	default:
-	}
-	s.flying[result.Result] = flight{time.Now(), token}
-	s.log.Debug("result sent", "sequence", result.Sequence)
-	return nil
-}
-
-// take takes a receipt, and the result that it is for out of the outbox.
-func (s *session) take(message []byte) {
-	receipt, err := wire.ParseReceipt(message)
-	if err != nil {
-		s.log.Warn("receipt not understood", "error", err)
-		return
-	}
-	if _, err := s.o.Outbox.Delivered(receipt.Result); err != nil {
-		// It stays in flight, is sent again in time, and receipted again.
-		s.log.Error("receipt not written down", "error", err)
-		return
-	}
-	delete(s.flying, receipt.Result)
 }
 
 // expire gives up waiting for receipts that are overdue. A broker that has not

@@ -37,9 +37,11 @@ type Outbox interface {
 	// Pending MUST return the first limit results after the given sequence,
 	// in the order of their sequences.
 	Pending(after uint64, limit int) ([]wire.Outgoing, error)
-	// Delivered MUST have removed the result for good when it returns without
-	// an error. A result that is not there is no error.
-	Delivered(resultID string) (bool, error)
+	// Delivered MUST have removed the results for good when it returns without
+	// an error. One that is not there is no error.
+	Delivered(resultIDs ...string) (found int, err error)
+	// Last MUST return the greatest sequence that was given so far.
+	Last() uint64
 	// Changed MUST receive after something was put into the outbox.
 	Changed() <-chan struct{}
 }
@@ -56,6 +58,11 @@ type Options struct {
 	Status func() wire.Status // what the box says of itself now; called often
 	Log    *slog.Logger
 
+	// Command takes what the hub asks of the box, each request once. It MUST
+	// NOT block; an error refuses the command. Nil refuses all but status,
+	// which is answered here.
+	Command func(wire.Command) error
+
 	ReceiptTimeout time.Duration // until a result is sent again; default 30 s
 	StatusEvery    time.Duration // the shortest time between two statuses; default 2 s
 	Backoff        time.Duration // after the first connection lost, doubling to 30 s; default 1 s
@@ -63,7 +70,8 @@ type Options struct {
 }
 
 const (
-	window         = 32               // results without a receipt at a time
+	window         = 128              // results without a receipt at a time
+	forLive        = 16               // places of the window that old results leave free
 	historicalAge  = 10 * time.Second // a result older than this has waited
 	heartbeat      = time.Minute      // between statuses that say nothing new
 	longestBackoff = 30 * time.Second
@@ -79,8 +87,9 @@ type Uplink struct {
 	topics wire.Topics
 	log    *slog.Logger
 
-	mu    sync.Mutex
-	state spine.LinkStatus
+	mu     sync.Mutex
+	state  spine.LinkStatus
+	obeyed []string // the identifiers of the latest commands
 }
 
 // New checks the options. It connects to nothing.
@@ -147,11 +156,12 @@ func (u *Uplink) State() spine.LinkStatus {
 // setState notes, and logs, a change. The error says why it is not online, and
 // is nil when the box itself wants no connection.
 func (u *Uplink) setState(online bool, err error) {
-	state := spine.LinkStatus{Configured: true, Online: online}
+	u.mu.Lock()
+	state := u.state
+	state.Online, state.Error = online, ""
 	if err != nil {
 		state.Error = err.Error()
 	}
-	u.mu.Lock()
 	changed := state != u.state
 	u.state = state
 	u.mu.Unlock()

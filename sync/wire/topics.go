@@ -49,6 +49,9 @@ func (t Topics) Receipt() string { return t.topic("receipt") }
 // Status is where the box keeps its retained status, and the broker its will.
 func (t Topics) Status() string { return t.topic("status") }
 
+// Command is where the hub asks something of this box alone.
+func (t Topics) Command() string { return t.topic("command") }
+
 func (t Topics) topic(leaf string) string {
 	return strings.Join([]string{root, t.Site, t.Device, leaf}, "/")
 }

@@ -1,0 +1,102 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"spinebox/internal/disktest"
+)
+
+// A child commits as fast as it can while its disk is filled up at a random
+// moment, stays full for a moment, and is emptied again. It must neither end
+// nor lose anything that it acknowledged, and go on by itself.
+func TestDiskFilledAtRandomMoments(t *testing.T) {
+	fillDisk(t, disktest.InMemory(t, 60<<20, 0), 3, (*disktest.Disk).Fill)
+	fillDisk(t, disktest.InMemory(t, 200<<20, 300), 2, (*disktest.Disk).FillFiles)
+}
+
+func TestTortureDiskFilledAtRandomMoments(t *testing.T) {
+	torture(t)
+	// A fresh disk for every ten fills: the records of all that is committed
+	// would fill a small one for good.
+	for range 10 {
+		fillDisk(t, disktest.Ext4(t, 60<<20), 10, (*disktest.Disk).Fill)
+		fillDisk(t, disktest.InMemory(t, 60<<20, 0), 5, (*disktest.Disk).Fill)
+		fillDisk(t, disktest.Ext4(t, 60<<20, "-N", "400"), 3, (*disktest.Disk).FillFiles)
+	}
+}
+
+func torture(t *testing.T) {
+	t.Helper()
+	if os.Getenv("SPINEBOX_TORTURE") == "" {
+		t.Skip("a long test: SPINEBOX_TORTURE=1 runs it")
+	}
+}
+
+func fillDisk(t *testing.T, disk *disktest.Disk, times int, fill func(*disktest.Disk)) {
+	t.Helper()
+	defer disk.Unmount()
+	seed := uint64(time.Now().UnixNano())
+	random := rand.New(rand.NewPCG(seed, 0))
+	child := startChild(t, disk.Dir+"/ledger", "small")
+	refused := 0
+	for n := range times {
+		child.until(t, "it commits", 1+random.IntN(400), func(what string) bool { return what == "committed" })
+		time.Sleep(time.Duration(random.IntN(3000)) * time.Microsecond) // anywhere between two commits
+		fill(disk)
+		began := time.Now()
+		child.until(t, "it says that the disk is full", 1, func(what string) bool { return what == "full" })
+		if said := time.Since(began); said > 5*time.Second {
+			t.Errorf("fill %d: said after %s", n, said)
+		}
+		if random.IntN(4) == 0 { // what is in flight has time to need the ballast
+			time.Sleep(time.Duration(random.IntN(1500)) * time.Millisecond)
+		}
+		refused++
+		if random.IntN(5) == 0 { // the plug is pulled while it is full
+			child.kill(t)
+			child = child.again(t)
+			child.until(t, "it opens on a full disk and says so", 1, func(what string) bool { return what == "full" })
+		}
+		disk.Empty()
+		began = time.Now()
+		child.until(t, "it commits again", 1, func(what string) bool { return what == "committed" })
+		if back := time.Since(began); back > 30*time.Second {
+			t.Errorf("fill %d: back after %s", n, back)
+		}
+	}
+	child.kill(t)
+	inspect(t, disk.Dir+"/ledger", child.said)
+	t.Logf("seed %d: %d fills, %d commits; the ballast gave %d KiB", seed, refused, len(child.said.committed), child.given>>10)
+}
+
+// reportGiven is the child's line about its ballast.
+func reportGiven() { fmt.Println("given", ballastGiven()) }
+
+func parseGiven(text string) int64 {
+	n, _ := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
+	return n
+}
+
+// commitOrWait commits, and says so when the disk is full.
+func commitOrWait(l *Ledger, commit func() error) error {
+	full := false
+	for {
+		err := commit()
+		if !errors.Is(err, ErrDiskFull) {
+			return err
+		}
+		if ready := l.Ready(); !full && errors.Is(ready, ErrDiskFull) {
+			fmt.Println("full")
+			full = true
+		}
+		reportGiven()
+		time.Sleep(5 * time.Millisecond) // between two tries
+	}
+}
