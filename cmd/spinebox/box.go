@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"path/filepath"
 	"slices"
+	"sync"
+	"syscall"
 	"time"
 
 	"spinebox/device/kiosk"
@@ -31,6 +33,7 @@ type box struct {
 	decoder  *decode.Decoder
 	ledger   *ledger.Ledger
 	control  *control
+	swapping sync.Mutex // guards model once the service runs
 	model    reader
 	panel    *panel.Panel
 	kiosk    *kiosk.Server // nil when none is configured
@@ -104,16 +107,9 @@ func (b *box) openModel() error {
 		return err
 	}
 	b.model = model
-	b.closers = append(b.closers, model)
-	b.log.Info("the model is ready", "name", model.id().Name, "version", model.id().Version,
-		"digest", model.id().Digest, "took", time.Since(began).Round(time.Millisecond))
-	if model.unsigned() {
-		b.log.Warn("the model is not signed: for demonstration and tests only")
-	}
-	b.health.Update(func(s *spine.Status) {
-		s.Ready, s.Models, s.Unsigned = true, []spine.ModelID{model.id()}, model.unsigned()
-		s.Phantom = model.Description().Phantom
-	})
+	b.closers = append(b.closers, closer(func() error { return b.model.Close() }))
+	b.announce(time.Since(began))
+	handle(b.control, "model/activate", b.activate)
 	return nil
 }
 
@@ -135,7 +131,10 @@ func (b *box) openRoom() error {
 	if err != nil {
 		return err
 	}
-	if err := b.kiosk.Listen(); err != nil {
+	switch err := b.kiosk.Listen(); {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return withHint(err, "another program has it, maybe another spinebox: `ss -ltnp` shows which; or give kiosk.listen another port")
+	case err != nil:
 		return err
 	}
 	b.painter = newPainter(b.kiosk, b.log)
@@ -150,15 +149,10 @@ func (b *box) openRoom() error {
 }
 
 func (b *box) openPipeline() error {
-	rules := b.config.rules()
-	thresholds := map[string]float64{
-		"confidence": b.model.Confidence(), "max_hues": rules.Gate.MaxHues, "min_side": float64(rules.Gate.MinSide),
-	}
-	b.health.Update(func(s *spine.Status) { s.Thresholds = thresholds })
+	judge, decides := b.judge()
 	p, err := pipeline.New(pipeline.Options{
-		Judge:  pipeline.NewJudge(b.decoder.Decode, b.model, rules, b.log),
+		Judge: judge, Thresholds: decides,
 		Ledger: records{b.ledger}, Origin: b.origin,
-		Thresholds: wire.DecisionDigest(thresholds, []spine.ModelID{b.model.id()}),
 		Quarantine: b.config.quarantinePath(), Notes: filepath.Join(b.config.Data, "reading"),
 		Observer: b, Log: b.log, Now: time.Now,
 	})

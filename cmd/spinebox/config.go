@@ -142,6 +142,9 @@ func readConfig(path string) (*config, []problem, error) {
 	share := c.Shares[0] // what a share's keys are when the file leaves them out
 	share.Name, share.Path = "", ""
 	problems := c.source.fill(raw, c, share)
+	if c.source.broken {
+		return c, problems, nil
+	}
 	folder, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the configuration: %w", err)

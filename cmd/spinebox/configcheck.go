@@ -11,11 +11,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"spinebox/explain"
 	"spinebox/models/description"
+	"spinebox/models/slots"
 	"spinebox/runtime/share"
 	"spinebox/sync/wire"
 )
@@ -31,7 +33,7 @@ func (c *config) validate() []problem {
 	if err := wire.CheckName(c.Device); err != nil {
 		wrong("device", "%v", err)
 	}
-	for _, p := range [][2]string{{"key", c.Key}, {"data", c.Data}, {"models.path", c.Models.Path}, {"panel.board", c.Panel.Board}} {
+	for _, p := range [][2]string{{"key", c.Key}, {"data", c.Data}, {"panel.board", c.Panel.Board}} {
 		if p[1] == "" {
 			wrong(p[0], "it is empty; give a path")
 		}
@@ -138,6 +140,8 @@ func (c *config) validateBroker() []problem {
 		switch u, err := url.Parse(b.URL); {
 		case err != nil || u.Host == "":
 			wrong("url", "%q is no address; write it like tls://hub.example.org:8883", b.URL)
+		case u.Port() != "" && checkPort(u.Port()) != nil:
+			wrong("url", "%v", checkPort(u.Port()))
 		case u.User != nil:
 			wrong("url", "it holds a user; give username and password_file, which can be kept from others' eyes")
 		case u.Scheme == "tls":
@@ -160,14 +164,24 @@ func (c *config) validateBroker() []problem {
 	return all
 }
 
+func checkPort(port string) error {
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return fmt.Errorf("%s is no port; there are 1 to 65535", port)
+	}
+	return nil
+}
+
 // checkListen allows only addresses that no other machine can reach.
 func checkListen(address string) error {
 	if address == "" {
 		return nil
 	}
-	host, _, err := net.SplitHostPort(address)
+	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return fmt.Errorf("%q is no address; write it like 127.0.0.1:8480", address)
+	}
+	if err := checkPort(port); err != nil {
+		return err
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return fmt.Errorf("%s can be reached from the network, and the page asks for no password; use 127.0.0.1", host)
@@ -191,9 +205,7 @@ func (c *config) inspect() (problems []problem, notes []string) {
 	if c.Data != "" {
 		wrong("data", checkWritable(c.Data))
 	}
-	if c.Models.Path != "" {
-		wrong("models.path", c.inspectModel())
-	}
+	wrong("models.path", c.inspectModel())
 	if c.Decoder != "" {
 		_, err := os.Stat(c.Decoder)
 		wrong("decoder", err)
@@ -220,9 +232,16 @@ func (c *config) inspect() (problems []problem, notes []string) {
 }
 
 func (c *config) inspectModel() error {
-	d, err := description.Load(c.Models.Path)
+	dir, err := c.modelFolder(slots.First)
+	if errors.Is(err, slots.ErrEmpty) {
+		return errors.New("no model is installed and active; run `spinebox model install DIR --activate`, or name a model's folder here")
+	}
+	if err != nil {
+		return err
+	}
+	d, err := description.Load(dir)
 	if errors.Is(err, description.ErrMissing) {
-		return fmt.Errorf("there is no model in %s; put a model folder there", c.Models.Path)
+		return fmt.Errorf("there is no model in %s; put a model folder there", dir)
 	}
 	if err != nil {
 		return err
@@ -236,7 +255,7 @@ func (c *config) allowed(d *description.Model) error {
 	if !c.Models.AllowUnsigned {
 		return fmt.Errorf("the model %s %s is not signed; set models.allow_unsigned to true if it is for demonstration or tests", d.Name, d.Version)
 	}
-	return nil
+	return d.RunsOn(version)
 }
 
 // checkWritable reports whether the folder, or the nearest one above that

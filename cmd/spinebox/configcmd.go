@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 )
 
@@ -31,7 +32,11 @@ changed. A share that is not mounted now is no mistake: the service waits for it
 			if err != nil {
 				return err
 			}
-			found, notes := config.inspect()
+			var found []problem
+			var notes []string
+			if !config.source.broken {
+				found, notes = config.inspect()
+			}
 			for _, p := range append(problems, found...) {
 				fmt.Fprintln(c.OutOrStdout(), p)
 			}
@@ -39,7 +44,7 @@ changed. A share that is not mounted now is no mistake: the service waits for it
 				fmt.Fprintln(c.OutOrStdout(), "note:", n)
 			}
 			if n := len(problems) + len(found); n > 0 {
-				return fmt.Errorf("the configuration needs %d changes", n)
+				return &usageError{fmt.Errorf("the configuration needs %s", english.Plural(n, "change", ""))}
 			}
 			_, err = fmt.Fprintf(c.OutOrStdout(), "%s is in order\n", path)
 			return err

@@ -32,7 +32,8 @@ func (p problem) String() string {
 	return fmt.Sprintf("%s: %s: %s", place, p.key, p.what)
 }
 
-// unusable returns all that is wrong with a file as one error, or nil.
+// unusable returns all that is wrong with a file as one usage error, or nil: a
+// service that was started again would find the same.
 func unusable(what string, problems []problem) error {
 	if len(problems) == 0 {
 		return nil
@@ -41,14 +42,15 @@ func unusable(what string, problems []problem) error {
 	for _, p := range problems {
 		text.WriteString("\n  " + p.String())
 	}
-	return fmt.Errorf("%s is not usable:%s", what, text.String())
+	return &usageError{fmt.Errorf("%s is not usable:%s", what, text.String())}
 }
 
 // document is a YAML file that people edit: where it was read, and where in it
 // each key stands, for messages.
 type document struct {
-	file  string
-	lines map[string]int // of every key that the file gives
+	file   string
+	lines  map[string]int // of every key that the file gives
+	broken bool           // it is not YAML: nothing of it was read
 }
 
 // wrong makes a problem with the key, such as "shares[0].path".
@@ -68,6 +70,7 @@ func (d *document) fill(raw []byte, to, entry any) []problem {
 	d.lines = map[string]int{}
 	file, err := parser.ParseBytes(raw, 0)
 	if err != nil {
+		d.broken = true
 		p := problem{file: d.file, what: err.Error()}
 		if m := syntaxError.FindStringSubmatch(err.Error()); m != nil {
 			fmt.Sscan(m[1], &p.line)
@@ -76,6 +79,7 @@ func (d *document) fill(raw []byte, to, entry any) []problem {
 		return []problem{p}
 	}
 	if len(file.Docs) > 1 {
+		d.broken = true
 		return []problem{d.wrong("", "there are %d documents in the file; keep one", len(file.Docs))}
 	}
 	f := filler{document: d, entry: reflect.ValueOf(entry)}

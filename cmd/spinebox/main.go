@@ -89,7 +89,7 @@ func newCommand() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return asUsage(c, err) })
-	group(root, serveCommand(), classifyCommand(), statusCommand(), queueCommand(), backupCommand(), restoreCommand(), configCommand(), keyCommand(), panelCommand(), versionCommand())
+	group(root, serveCommand(), classifyCommand(), statusCommand(), queueCommand(), modelCommand(), backupCommand(), restoreCommand(), configCommand(), keyCommand(), panelCommand(), versionCommand())
 	return root
 }
 

@@ -80,6 +80,8 @@ func TestCommands(t *testing.T) {
 			"picture": scriptPicture,
 			"expand":  scriptExpand,
 			"first":   scriptFirst,
+			"golden":  scriptGolden,
+			"wrong":   scriptWrong,
 		},
 	})
 }

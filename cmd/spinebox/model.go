@@ -9,6 +9,7 @@ import (
 	"spinebox/explain"
 	"spinebox/internal/spine"
 	"spinebox/models/description"
+	"spinebox/models/slots"
 	"spinebox/runtime/infer"
 	"spinebox/runtime/pipeline"
 	"spinebox/runtime/xray"
@@ -36,12 +37,32 @@ func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Mi
 // started again would find the same.
 var errModel = errors.New("no model can be run")
 
-// openModel loads the configuration's model. Every error is errModel, and
-// without a model folder description.ErrMissing, too.
+// inferOptions are those of every session.
+func (c *config) inferOptions() infer.Options {
+	return infer.Options{Threads: c.Inference.Threads, GPU: c.Inference.GPU, AllowGrowth: c.Inference.MemoryGrowth}
+}
+
+// modelFolder returns the folder of a reader's model: the one that the
+// configuration names, or the active one of those that are installed.
+func (c *config) modelFolder(r slots.Reader) (string, error) {
+	if c.Models.Path != "" {
+		return c.Models.Path, nil
+	}
+	dir, err := c.slots().Active(r)
+	if errors.Is(err, slots.ErrEmpty) {
+		return "", withHint(err, "install one with `spinebox model install DIR --activate`, or name a folder in models.path or with --model")
+	}
+	return dir, err
+}
+
+// openModel loads the box's model. Every error is errModel, and without a model
+// folder description.ErrMissing, too.
 func openModel(c *config) (reader, error) {
-	m, err := infer.Open(c.Models.Path, infer.Options{
-		Threads: c.Inference.Threads, GPU: c.Inference.GPU, AllowGrowth: c.Inference.MemoryGrowth,
-	})
+	dir, err := c.modelFolder(slots.First)
+	if err != nil {
+		return reader{}, fmt.Errorf("%w: %w", errModel, err)
+	}
+	m, err := infer.Open(dir, c.inferOptions())
 	if errors.Is(err, description.ErrMissing) {
 		return reader{}, withHint(fmt.Errorf("%w: %w", errModel, err), "put a model folder there, or name another in models.path or with --model")
 	}
@@ -52,6 +73,23 @@ func openModel(c *config) (reader, error) {
 		return reader{}, errors.Join(fmt.Errorf("%w: %w", errModel, err), m.Close())
 	}
 	return reader{m}, nil
+}
+
+// openBehind opens a model that is to take another one's place, if its golden
+// cases are answered here as where it was made.
+func (c *config) openBehind(ctx context.Context, dir string, decode pipeline.Decoder) (*infer.Model, error) {
+	d, err := description.Read(dir)
+	if err == nil {
+		err = c.allowed(d)
+	}
+	if err != nil {
+		return nil, err
+	}
+	m, err := infer.OpenBehind(dir, c.inferOptions(), tried(ctx, dir, decode))
+	if err != nil {
+		return nil, fmt.Errorf("the model %s %s is not used: %w", d.Name, d.Version, err)
+	}
+	return m, nil
 }
 
 // rules are what decides beside the network.
