@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -25,29 +26,34 @@ import (
 
 // box is the service, opened but not running.
 type box struct {
-	config   *config
-	log      *slog.Logger
-	origin   wire.Origin
-	health   *health.Health
-	notifier *health.Notifier
-	decoder  *decode.Decoder
-	ledger   *ledger.Ledger
-	control  *control
-	swapping sync.Mutex // guards model once the service runs
-	model    reader
-	panel    *panel.Panel
-	kiosk    *kiosk.Server // nil when none is configured
-	painter  *painter
-	pipeline *pipeline.Pipeline
-	watchers []*share.Watcher
-	uplink   *uplink.Uplink // nil when no broker is configured
+	config    *config
+	log       *slog.Logger
+	origin    wire.Origin
+	health    *health.Health
+	notifier  *health.Notifier
+	decoder   *decode.Decoder
+	ledger    *ledger.Ledger
+	control   *control
+	swapping  sync.Mutex // guards model and known once the service runs
+	model     reader
+	known     []knownAnswer // of the model
+	asked     int           // how often a known answer was asked for
+	decorate  decorator
+	panel     *panel.Panel
+	kiosk     *kiosk.Server // nil when none is configured
+	painter   *painter
+	pipeline  *pipeline.Pipeline
+	watchers  []*share.Watcher
+	uplink    *uplink.Uplink // nil when no broker is configured
+	stuck     chan struct{}  // closed when TensorFlow does not come back
+	stuckOnce sync.Once
 	closers
 }
 
 // openBox opens everything in order. What is not there now but may come (a
 // share, the broker) is a state of the running box and no error here.
-func openBox(c *config, log *slog.Logger) (*box, error) {
-	b := &box{config: c, log: log, health: health.New(version, time.Now())}
+func openBox(c *config, log *slog.Logger, decorate decorator) (*box, error) {
+	b := &box{config: c, log: log, decorate: decorate, stuck: make(chan struct{}), health: health.New(version, time.Now())}
 	for _, open := range []func() error{
 		b.openDecoder, b.openLedger, b.openControl, b.openModel, b.openRoom, b.openPipeline, b.openDesk, b.openShares, b.openUplink,
 	} {
@@ -107,8 +113,17 @@ func (b *box) openModel() error {
 		return err
 	}
 	b.model = model
-	b.closers = append(b.closers, closer(func() error { return b.model.Close() }))
+	b.closers = append(b.closers, closer(func() error {
+		if b.isStuck() {
+			return nil
+		}
+		return b.model.Close()
+	}))
+	if b.known, err = knownAnswers(context.Background(), model.Folder(), model.Description(), b.decoder.Decode); err != nil {
+		return fmt.Errorf("%w: %w", errModel, err)
+	}
 	b.announce(time.Since(began))
+	b.askKnown(context.Background())
 	handle(b.control, "model/activate", b.activate)
 	return nil
 }
@@ -173,11 +188,14 @@ func (b *box) openShares() error {
 			Name: s.Name, Root: s.Path, Mount: s.Mount, Spool: filepath.Join(b.config.Data, "spool", s.Name),
 			Ignore: s.Ignore, Finished: share.Finished(s.Finished), MoveTo: s.MoveTo,
 			Scan: s.Scan, Patience: s.Patience, MaxBytes: int64(s.MaxSize), Reserve: int64(b.config.Limits.Reserve),
-			Whole: xray.Whole, Known: b.known, Forget: b.ledger.Forget, Log: b.log,
+			Whole: xray.Whole, Known: b.seen, Forget: b.ledger.Forget, Log: b.log,
 			Handle: func(ctx context.Context, c share.Claim) error {
 				// Asked before the network is: a full box must not judge the same
 				// image at every scan.
 				if err := b.ledger.Ready(); err != nil {
+					return err
+				}
+				if err := b.wellAnswered(); err != nil {
 					return err
 				}
 				return b.pipeline.Handle(ctx, pipeline.Claim(c))
@@ -217,9 +235,9 @@ func (b *box) forgetShares() error {
 	return nil
 }
 
-// known says whether a file on a share is as it was when it was taken in. The
+// seen says whether a file on a share is as it was when it was taken in. The
 // ledger's own copy of the name may have lost bytes that are no UTF-8.
-func (b *box) known(source, name string, size int64, modified time.Time, inode uint64) (bool, error) {
+func (b *box) seen(source, name string, size int64, modified time.Time, inode uint64) (bool, error) {
 	seen, ok, err := b.ledger.Sighting(source, name)
 	seen.Name = name
 	return ok && seen.Unchanged(spine.Sighting{Source: source, Name: name, Size: size, ModTime: modified, Inode: inode}), err
@@ -249,7 +267,7 @@ func (b *box) openUplink() error {
 
 // roomParts are what must outlive the last image: lamps, page, ledger.
 func (b *box) roomParts() []part {
-	parts := []part{b.control.Run, b.panel.Run, b.notifier.Run, b.ledger.Run, b.follow, b.watch(b.panel.SetStatus)}
+	parts := []part{b.control.Run, b.panel.Run, b.notifier.Run, b.ledger.Run, b.follow, b.keepAsking, b.watch(b.panel.SetStatus)}
 	if b.kiosk != nil {
 		parts = append(parts, b.kiosk.Run, b.painter.Run, b.watch(b.kiosk.SetStatus))
 	}

@@ -68,6 +68,7 @@ type inferenceConfig struct {
 
 type limitsConfig struct {
 	Image         time.Duration `yaml:"image"`
+	Network       time.Duration `yaml:"network"`
 	MinSide       int           `yaml:"min_side"`
 	MaxMegapixels int           `yaml:"max_megapixels"`
 	DecodeMemory  size          `yaml:"decode_memory"`

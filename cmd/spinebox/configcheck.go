@@ -53,6 +53,9 @@ func (c *config) validate() []problem {
 	if d := c.Limits.Image; d < time.Second || d > 10*time.Minute {
 		wrong("limits.image", "%s is outside 1s to 10m", d)
 	}
+	if d := c.Limits.Network; d < 100*time.Millisecond || d > c.Limits.Image {
+		wrong("limits.network", "%s is outside 100ms to limits.image, %s", d, c.Limits.Image)
+	}
 	if n := c.Limits.MinSide; n < 32 || n > 4096 {
 		wrong("limits.min_side", "%d is outside 32 to 4096 pixels", n)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"time"
 
 	"spinebox/explain"
 	"spinebox/internal/spine"
@@ -79,4 +80,72 @@ func tried(ctx context.Context, dir string, decode pipeline.Decoder) func(*infer
 		}
 		return nil
 	}
+}
+
+const (
+	// askEvery is how often a box that has nothing else to do asks its model
+	// for a known answer, and askLatest how often one that has.
+	askEvery  = 30 * time.Second
+	askLatest = 5 * time.Minute
+)
+
+// keepAsking asks for a known answer now and then: a GPU that has died, or
+// memory that has rotted, is found before an X-ray is.
+func (b *box) keepAsking(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+		s := b.health.Status()
+		since := time.Since(s.Check.At)
+		if since > askLatest || since > askEvery && !s.Busy {
+			b.askKnown(ctx)
+		}
+	}
+}
+
+// askKnown asks the model at work for one known answer and notes how it went.
+// Until it is right again, no X-ray is taken.
+func (b *box) askKnown(ctx context.Context) {
+	b.swapping.Lock()
+	defer b.swapping.Unlock()
+	if len(b.known) == 0 {
+		return
+	}
+	model, ask := b.model, b.known[b.asked%len(b.known)]
+	b.asked++
+	done := make(chan error, 1)
+	go func() { done <- ask.check(ctx, model.Model) }()
+	limit := time.NewTimer(b.config.Limits.Network)
+	defer limit.Stop()
+	var err error
+	select {
+	case err = <-done:
+	case <-limit.C:
+		err = errStuck
+		b.giveUp()
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	check, trouble := spine.CheckStatus{At: time.Now()}, ""
+	if err != nil {
+		b.log.Error("the model does not give a known answer", "error", err)
+		check.Error = err.Error()
+		trouble = "The network gives a wrong answer to its test picture. X-rays wait; restart the box, and call for help if it stays so."
+	}
+	b.health.Trouble("model", trouble)
+	b.health.Update(func(s *spine.Status) { s.Check, s.Ready = check, err == nil })
+}
+
+// wellAnswered says why no image may be judged now, or nil.
+func (b *box) wellAnswered() error {
+	if b.health.Status().Check.Error != "" {
+		return errors.New("the network gives a wrong answer to its test picture")
+	}
+	return nil
 }

@@ -16,16 +16,19 @@ import (
 // version is set by the linker: -ldflags "-X main.version=…".
 var version = "development"
 
-func main() {
-	command := newCommand()
-	err := command.Execute()
+func main() { os.Exit(run(nil)) }
+
+// run is main with something between the pipeline and the network, and returns
+// the exit code.
+func run(decorate decorator) int {
+	err := newCommand(decorate).Execute()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "spinebox:", err)
 		if h, ok := errors.AsType[*hinted](err); ok {
 			fmt.Fprintln(os.Stderr, "hint:", h.hint)
 		}
 	}
-	os.Exit(exitCode(err))
+	return exitCode(err)
 }
 
 // The exit codes, the same in all three programs (docs/formats.md).
@@ -74,7 +77,7 @@ func (e *hinted) Unwrap() error { return e.error }
 
 func withHint(err error, hint string) error { return &hinted{err, hint} }
 
-func newCommand() *cobra.Command {
+func newCommand(decorate decorator) *cobra.Command {
 	root := &cobra.Command{
 		Use:     "spinebox",
 		Version: version,
@@ -89,7 +92,7 @@ func newCommand() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return asUsage(c, err) })
-	group(root, serveCommand(), classifyCommand(), statusCommand(), queueCommand(), modelCommand(), backupCommand(), restoreCommand(), configCommand(), keyCommand(), panelCommand(), versionCommand())
+	group(root, serveCommand(decorate), classifyCommand(), statusCommand(), queueCommand(), modelCommand(), backupCommand(), restoreCommand(), configCommand(), keyCommand(), panelCommand(), versionCommand())
 	return root
 }
 

@@ -33,7 +33,7 @@ const asProgram = "SPINEBOX_TEST_AS_PROGRAM"
 // The test binary is the program itself: a script's `spinebox` is main.
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
-		main()
+		os.Exit(run(faulty(os.Getenv(asProgram))))
 	}
 	testscript.Main(withDecoder{m}, map[string]func(){"spinebox": main})
 }
@@ -116,6 +116,9 @@ func makePicture(kind string, seed uint64) ([]byte, error) {
 	if kind == "small" {
 		w, h = 60, 120
 	}
+	if kind == "wide" {
+		w, h = h, w
+	}
 	phase := 6 * random.Float64()
 	img := image.NewNRGBA(image.Rect(0, 0, w, h))
 	for y := range h {
@@ -139,7 +142,7 @@ func makePicture(kind string, seed uint64) ([]byte, error) {
 	case "cut":
 		err := png.Encode(&b, img)
 		return b.Bytes()[:b.Len()/2], err
-	case "grey", "small", "colour":
+	case "grey", "wide", "small", "colour":
 		err := png.Encode(&b, img)
 		return b.Bytes(), err
 	}

@@ -100,6 +100,6 @@ func (c *config) rules() pipeline.Rules {
 			MaxShape: 12, MinContrast: 2.0 / 255, // twice the tallest X-ray known; two greys of 8 bits
 		},
 		Method: explain.Method(c.Inference.Method),
-		Limit:  c.Limits.Image,
+		Limit:  c.Limits.Image, Network: c.Limits.Network,
 	}
 }

@@ -31,11 +31,14 @@ type rig struct {
 	broker string // URL
 	hub    string // the hub's store
 	key    wire.SiteKey
+	models string // the configuration's, as YAML
+	limits string
 }
 
 func newRig(t *testing.T, broker string) *rig {
 	t.Helper()
-	r := &rig{t: t, dir: t.TempDir(), kiosk: freeAddress(t), broker: broker}
+	r := &rig{t: t, dir: t.TempDir(), kiosk: freeAddress(t), broker: broker,
+		models: "{path: model, allow_unsigned: true}", limits: "{}"}
 	r.hub = filepath.Join(r.dir, "hub")
 	r.must(modeltest.Write(r.path("model")))
 	r.must(os.Mkdir(r.path("scanner"), 0o755))
@@ -59,11 +62,12 @@ device: room-1
 data: data
 decoder: %q
 shares: [%s]
-models: {path: model, allow_unsigned: true}
+models: %s
+limits: %s
 inference: {threads: 1}
 broker: {url: %q}
 kiosk: {listen: %q}
-`, decoderProgram, share, r.broker, r.kiosk), 0o644))
+`, decoderProgram, share, r.models, r.limits, r.broker, r.kiosk), 0o644))
 }
 
 func (r *rig) path(name string) string { return filepath.Join(r.dir, name) }
@@ -128,9 +132,15 @@ func (r *rig) start(command *exec.Cmd) *process {
 // serve starts the box's service: this test's own binary as spinebox.
 func (r *rig) serve(prefix ...string) *process {
 	r.t.Helper()
+	return r.serveAs("1", prefix...)
+}
+
+// serveAs starts the service with a network that is faulty in a way.
+func (r *rig) serveAs(kind string, prefix ...string) *process {
+	r.t.Helper()
 	args := append(prefix, os.Args[0], "serve", "--config", r.path("spinebox.yml"))
 	command := exec.Command(args[0], args[1:]...)
-	command.Env = append(os.Environ(), asProgram+"=1", "TF_CPP_MIN_LOG_LEVEL=1")
+	command.Env = append(os.Environ(), asProgram+"="+kind, "TF_CPP_MIN_LOG_LEVEL=1")
 	return r.start(command)
 }
 

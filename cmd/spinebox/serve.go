@@ -14,9 +14,14 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
+
+	"spinebox/runtime/pipeline"
 )
 
-func serveCommand() *cobra.Command {
+// decorator stands between the pipeline and a network: nil, but for tests.
+type decorator func(pipeline.Reader) pipeline.Reader
+
+func serveCommand(decorate decorator) *cobra.Command {
 	var path string
 	var verbose bool
 	c := &cobra.Command{
@@ -34,7 +39,7 @@ seconds; a second signal abandons the sending. Nothing is lost either way.`,
 				level = slog.LevelDebug
 			}
 			log := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
-			return serve(path, log)
+			return serve(path, log, decorate)
 		},
 	}
 	c.Flags().StringVar(&path, "config", defaultPath, "configuration `FILE`")
@@ -48,7 +53,7 @@ seconds; a second signal abandons the sending. Nothing is lost either way.`,
 // measured 40 MB more for the service after a hundred pictures of 4 megapixels.
 const heapLimit = 48 << 20
 
-func serve(path string, log *slog.Logger) error {
+func serve(path string, log *slog.Logger, decorate decorator) error {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(heapLimit)
 	}
@@ -61,7 +66,7 @@ func serve(path string, log *slog.Logger) error {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
 
-	box, err := openBox(config, log)
+	box, err := openBox(config, log, decorate)
 	if err != nil {
 		return err
 	}
@@ -125,10 +130,30 @@ func (b *box) run(signals <-chan os.Signal) error {
 		b.log.Info("the service is told to end; a second signal hurries it", "signal", s)
 	case <-running.Done():
 		b.log.Error("the service ends because a part of it failed", "error", context.Cause(running))
+	case <-b.stuck:
+		b.log.Error("the service ends to be started anew", "error", errStuck)
+		intakeErr := intake.end() // the failure of the image in hand is on the disk
+		return errors.Join(errStuck, intakeErr, send.end(), room.end())
 	}
 	errs := []error{intake.end()} // finishes the image in hand
 	b.lastSend(signals)
 	return errors.Join(append(errs, send.end(), room.end())...)
+}
+
+// errStuck says that TensorFlow does not come back.
+var errStuck = errors.New("the network is stuck: it did not answer within limits.network")
+
+// giveUp ends the service because a run inside TensorFlow does not end. Its
+// session cannot be closed any more.
+func (b *box) giveUp() { b.stuckOnce.Do(func() { close(b.stuck) }) }
+
+func (b *box) isStuck() bool {
+	select {
+	case <-b.stuck:
+		return true
+	default:
+		return false
+	}
 }
 
 // sendingTime is how long the end of the service may wait for the hub's

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -37,7 +38,12 @@ func (b *box) judge() (judge *pipeline.Judge, decides string) {
 		"confidence": b.model.Confidence(), "max_hues": rules.Gate.MaxHues, "min_side": float64(rules.Gate.MinSide),
 	}
 	b.health.Update(func(s *spine.Status) { s.Thresholds = thresholds })
-	return pipeline.NewJudge(b.decoder.Decode, b.model, rules, b.log),
+	rules.Stuck = b.giveUp
+	var network pipeline.Reader = b.model
+	if b.decorate != nil {
+		network = b.decorate(network)
+	}
+	return pipeline.NewJudge(b.decoder.Decode, network, rules, b.log),
 		wire.DecisionDigest(thresholds, []spine.ModelID{b.model.id()})
 }
 
@@ -57,12 +63,15 @@ func (b *box) activate(ctx context.Context, a activation) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := store.Activate(a.Reader, a.Digest); err != nil {
-		m.Close()
-		return nil, err
+	known, err := knownAnswers(ctx, store.Path(a.Digest), m.Description(), b.decoder.Decode)
+	if err == nil {
+		err = store.Activate(a.Reader, a.Digest)
+	}
+	if err != nil {
+		return nil, errors.Join(err, m.Close())
 	}
 	former := b.model
-	b.model = reader{m}
+	b.model, b.known = reader{m}, known
 	judge, decides := b.judge()
 	b.pipeline.Replace(judge, decides, func() {
 		if err := former.Close(); err != nil {

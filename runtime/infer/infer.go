@@ -31,6 +31,7 @@ var ErrClosed = errors.New("the model is closed")
 
 // Model is a loaded model. It is safe for concurrent use.
 type Model struct {
+	folder      string
 	description *description.Model
 	serving     description.Serving
 	session     *tf.Session
@@ -83,7 +84,7 @@ func open(dir string, d *description.Model, o Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{description: d, serving: serving, session: saved.Session}
+	m := &Model{folder: dir, description: d, serving: serving, session: saved.Session}
 	m.workspaces.New = func() any {
 		n := d.Input.Width * d.Input.Height
 		return &workspace{plane: make([]float32, n), rgb: make([]float32, 3*n)}
@@ -133,6 +134,9 @@ func (m *Model) bind(saved *tf.SavedModel) error {
 func same(a, b tf.Output) bool {
 	return a.Op != nil && b.Op != nil && a.Op.Name() == b.Op.Name() && a.Index == b.Index
 }
+
+// Folder returns the model's folder.
+func (m *Model) Folder() string { return m.folder }
 
 // Description returns what the model says about itself.
 func (m *Model) Description() *description.Model { return m.description }

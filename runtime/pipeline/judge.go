@@ -44,6 +44,12 @@ type Rules struct {
 	Gate   Gate
 	Method explain.Method // of the heatmap
 	Limit  time.Duration  // for decoding and reading one image together
+
+	// Network is the longest that the network alone may read; 0 leaves it to
+	// Limit. A run inside TensorFlow cannot be interrupted: Stuck, which may be
+	// nil, is called when one is given up, and the reader stays taken.
+	Network time.Duration
+	Stuck   func()
 }
 
 // Decoder turns the file at path into a picture. It MUST return a spine.Fault
@@ -120,6 +126,9 @@ func (j *Judge) judge(ctx context.Context, path string, begin func() (end func()
 	if err != nil {
 		return Verdict{}, err
 	}
+	if j.rules.Network > 0 {
+		left = min(left, j.rules.Network)
+	}
 	read, inTime := within(left, j.reading, func(ctx context.Context) Verdict {
 		return j.guard(func(r *Verdict) error {
 			defer begin()()
@@ -127,7 +136,10 @@ func (j *Judge) judge(ctx context.Context, path string, begin func() (end func()
 		})
 	})
 	if !inTime {
-		read = Verdict{Decision: j.late()}
+		read = Verdict{Decision: decline(spine.Faultf(spine.Timeout, "the network did not answer within %s", left.Round(time.Millisecond)))}
+		if j.rules.Stuck != nil {
+			j.rules.Stuck()
+		}
 	} else {
 		j.reading.give()
 	}
