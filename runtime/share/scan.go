@@ -47,13 +47,13 @@ func (w *Watcher) scan(ctx context.Context) (online, more bool, err error) {
 	w.retry(ctx) // what is held does not need the share
 	began := time.Now()
 	found, err := visit(ctx, &w.lane, w.tree.walk, func(listing) {})
-	w.walked = time.Since(began)
 	if err != nil {
 		// Patience and settling begin afresh when the share is back: nobody
 		// could have gone on writing meanwhile.
 		w.seen = nil
 		return false, false, fmt.Errorf("the share is offline: %w", plainly(err))
 	}
+	w.walked = time.Since(began)
 	if err := w.observe(found); err != nil {
 		return true, false, err
 	}

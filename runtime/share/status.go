@@ -97,5 +97,13 @@ func plainly(err error) error {
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
 		return errors.New("the service may not read its folder")
 	}
+	for _, cut := range []error{
+		unix.ENOTCONN, unix.ECONNRESET, unix.ECONNABORTED, unix.ECONNREFUSED, unix.ETIMEDOUT,
+		unix.EHOSTDOWN, unix.EHOSTUNREACH, unix.ENETDOWN, unix.ENETUNREACH, unix.ESHUTDOWN, unix.ESTALE,
+	} {
+		if errors.Is(err, cut) {
+			return fmt.Errorf("the connection to it is broken (%w)", cut)
+		}
+	}
 	return err
 }
