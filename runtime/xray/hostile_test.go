@@ -260,10 +260,13 @@ func TestReadingFails(t *testing.T) {
 }
 
 func TestWholeUnknown(t *testing.T) {
-	for _, n := range []int{0, 1, 131} {
+	for _, n := range []int{0, 1, 131, 132, 100_000} { // a length that is reserved begins with zeros
 		if isWhole(t, make([]byte, n)) {
-			t.Errorf("%d bytes are whole", n)
+			t.Errorf("%d zeros are whole", n)
 		}
+	}
+	if isWhole(t, bytes.Repeat([]byte("x"), 131)) {
+		t.Error("131 bytes are whole")
 	}
 	if !isWhole(t, bytes.Repeat([]byte("no picture "), 50)) {
 		t.Error("a text is waited for")
