@@ -221,6 +221,7 @@ func TestAShareThatStopsAnswering(t *testing.T) {
 	l.until("the share is mounted again", online)
 	write("c.dcm", "third end")
 	l.untilHandled(3)
+	l.until("nothing waits", func(s spine.ShareStatus) bool { return online(s) && s.Waiting == 0 })
 	l.want("first end", "second end", "third end") // none twice
 	l.wantSpool(0)
 	l.inTime()
