@@ -11,14 +11,15 @@ import (
 	"spinebox/explain"
 	"spinebox/models/description"
 	"spinebox/models/modeltest"
+	"spinebox/models/nets"
 	"spinebox/runtime/infer"
 	"spinebox/runtime/xray"
 )
 
 // writeGolden writes a model folder with a golden case that holds on this
 // machine. Models of different versions have different answers.
-func writeGolden(dir, version string) error {
-	if err := modeltest.Write(dir); err != nil {
+func writeGolden(dir, version string, a nets.Architecture, height, width int) error {
+	if err := modeltest.WriteNet(dir, a, height, width); err != nil {
 		return err
 	}
 	content, err := makePicture("grey", 7)
@@ -69,7 +70,7 @@ func reseal(dir string, change func(*description.Model), ask func(*description.M
 // scriptGolden makes a model with a golden case: golden FOLDER VERSION.
 func scriptGolden(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.MkdirAll(ts.MkAbs(args[0]), 0o755))
-	ts.Check(writeGolden(ts.MkAbs(args[0]), args[1]))
+	ts.Check(writeGolden(ts.MkAbs(args[0]), args[1], nets.Tiny, modeltest.Height, modeltest.Width))
 }
 
 // scriptWrong makes a model whose golden case does not hold: wrong FOLDER.

@@ -33,6 +33,7 @@ type rig struct {
 	key    wire.SiteKey
 	models string // the configuration's, as YAML
 	limits string
+	debug  bool
 }
 
 func newRig(t *testing.T, broker string) *rig {
@@ -139,6 +140,9 @@ func (r *rig) serve(prefix ...string) *process {
 func (r *rig) serveAs(kind string, prefix ...string) *process {
 	r.t.Helper()
 	args := append(prefix, os.Args[0], "serve", "--config", r.path("spinebox.yml"))
+	if r.debug {
+		args = append(args, "--debug")
+	}
 	command := exec.Command(args[0], args[1:]...)
 	command.Env = append(os.Environ(), asProgram+"="+kind, "TF_CPP_MIN_LOG_LEVEL=1")
 	return r.start(command)

@@ -77,6 +77,7 @@ func (b *box) activate(ctx context.Context, a activation) (any, error) {
 		if err := former.Close(); err != nil {
 			b.log.Warn("the former model's session does not close", "error", err)
 		}
+		b.log.Info("the former model is closed", "name", former.id().Name, "version", former.id().Version)
 	})
 	b.announce(time.Since(began))
 	return struct{}{}, nil

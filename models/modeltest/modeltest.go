@@ -31,15 +31,21 @@ func Tiny(t testing.TB) (dir string) {
 
 // Write writes a model folder into dir: nets.Tiny, untrained, and its
 // description.
-func Write(dir string) error {
+func Write(dir string) error { return WriteNet(dir, nets.Tiny, Height, Width) }
+
+// WriteNet is Write for another network and input: for measurements, which a
+// small one would flatter.
+func WriteNet(dir string, a nets.Architecture, height, width int) error {
 	err := savedmodel.Write(dir, savedmodel.Export{
-		Architecture: nets.Tiny, Height: Height, Width: Width, Classes: 3,
-		Weights: Weights(nets.Tiny),
+		Architecture: a, Height: int64(height), Width: int64(width), Classes: 3, Weights: Weights(a),
 	})
 	if err != nil {
 		return err
 	}
-	return Description().Seal(dir)
+	d := Description()
+	d.Name, d.Architecture, d.ExplainLayer = string(a), string(a), a.ExplainLayer()
+	d.Input.Width, d.Input.Height = width, height
+	return d.Seal(dir)
 }
 
 // Weights returns untrained weights for three classes, with every branch alive
