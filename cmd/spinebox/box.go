@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -45,6 +46,7 @@ type box struct {
 	pipeline  *pipeline.Pipeline
 	watchers  []*share.Watcher
 	uplink    *uplink.Uplink // nil when no broker is configured
+	room      []part         // more of what outlives the last image
 	stuck     chan struct{}  // closed when TensorFlow does not come back
 	stuckOnce sync.Once
 	closers
@@ -55,7 +57,7 @@ type box struct {
 func openBox(c *config, log *slog.Logger, decorate decorator) (*box, error) {
 	b := &box{config: c, log: log, decorate: decorate, stuck: make(chan struct{}), health: health.New(version, time.Now())}
 	for _, open := range []func() error{
-		b.openDecoder, b.openLedger, b.openControl, b.openModel, b.openRoom, b.openPipeline, b.openDesk, b.openShares, b.openUplink,
+		b.openDecoder, b.openLedger, b.openControl, b.openModel, b.openHealth, b.openRoom, b.openPipeline, b.openDesk, b.openShares, b.openUplink,
 	} {
 		if err := open(); err != nil {
 			return nil, errors.Join(err, b.Close())
@@ -128,6 +130,23 @@ func (b *box) openModel() error {
 	return nil
 }
 
+func (b *box) openHealth() error {
+	if b.config.Health.Listen == "" {
+		return nil
+	}
+	listener, err := net.Listen("tcp", b.config.Health.Listen)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return withHint(fmt.Errorf("open the health address: %w", err), "another program has it: `ss -ltnp` shows which; or give health.listen another port")
+	case err != nil:
+		return fmt.Errorf("open the health address: %w", err)
+	}
+	b.room = append(b.room, func(ctx context.Context) error {
+		return serveUntil(ctx, listener, b.health.Handler(b.ledger.Ready), b.log)
+	})
+	return nil
+}
+
 func (b *box) openRoom() error {
 	front, err := b.config.Panel.open()
 	if err != nil {
@@ -142,7 +161,8 @@ func (b *box) openRoom() error {
 	if err != nil {
 		return err
 	}
-	b.kiosk, err = kiosk.New(kiosk.Options{Listen: b.config.Kiosk.Listen, Recent: recentResults, Scale: scale, Log: b.log})
+	b.kiosk, err = kiosk.New(kiosk.Options{Listen: b.config.Kiosk.Listen, Recent: recentResults, Scale: scale,
+		Health: b.health.Handler(b.ledger.Ready), Log: b.log})
 	if err != nil {
 		return err
 	}
@@ -268,6 +288,7 @@ func (b *box) openUplink() error {
 // roomParts are what must outlive the last image: lamps, page, ledger.
 func (b *box) roomParts() []part {
 	parts := []part{b.control.Run, b.panel.Run, b.notifier.Run, b.ledger.Run, b.follow, b.keepAsking, b.watch(b.panel.SetStatus)}
+	parts = append(parts, b.room...)
 	if b.kiosk != nil {
 		parts = append(parts, b.kiosk.Run, b.painter.Run, b.watch(b.kiosk.SetStatus))
 	}

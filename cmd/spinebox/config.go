@@ -38,6 +38,7 @@ type config struct {
 	Broker    brokerConfig    `yaml:"broker"`
 	Kiosk     kioskConfig     `yaml:"kiosk"`
 	Panel     panelConfig     `yaml:"panel"`
+	Health    healthConfig    `yaml:"health"`
 
 	source document
 }
@@ -88,6 +89,10 @@ type brokerConfig struct {
 }
 
 type kioskConfig struct {
+	Listen string `yaml:"listen"`
+}
+
+type healthConfig struct {
 	Listen string `yaml:"listen"`
 }
 

@@ -81,6 +81,13 @@ func (c *config) validate() []problem {
 	if err := checkListen(c.Kiosk.Listen); err != nil {
 		wrong("kiosk.listen", "%v", err)
 	}
+	if c.Health.Listen != "" {
+		if _, port, err := net.SplitHostPort(c.Health.Listen); err != nil {
+			wrong("health.listen", "%q is no address; write it like 0.0.0.0:8481", c.Health.Listen)
+		} else if err := checkPort(port); err != nil {
+			wrong("health.listen", "%v", err)
+		}
+	}
 	return all
 }
 

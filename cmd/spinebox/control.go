@@ -122,13 +122,18 @@ func complaintOf(err error) complaint {
 }
 
 // Run answers until ctx ends. Requests under way are finished for a second.
-func (c *control) Run(ctx context.Context) error {
-	server := &http.Server{Handler: c.mux, ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(c.log.Handler(), slog.LevelDebug)}
+func (c *control) Run(ctx context.Context) error { return serveUntil(ctx, c.listener, c.mux, c.log) }
+
+// serveUntil serves until ctx ends, and returns its error. Requests under way
+// are finished for a second.
+func serveUntil(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 16 << 10,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(c.listener) }()
+	go func() { served <- server.Serve(listener) }()
 	select {
 	case err := <-served:
-		return fmt.Errorf("serve the control socket: %w", err)
+		return fmt.Errorf("serve %s: %w", listener.Addr(), err)
 	case <-ctx.Done():
 	}
 	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)

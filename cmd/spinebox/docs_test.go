@@ -4,12 +4,15 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"spinebox/internal/spine"
+	"spinebox/runtime/health"
 )
 
 func readText(t *testing.T, path string) string {
@@ -93,5 +96,60 @@ func TestTheExampleOfABoard(t *testing.T) {
 	}
 	if !strings.Contains(readText(t, "../../docs/operations.md"), "systemd/boards/jetson-orin-nano.yml") {
 		t.Error("docs/operations.md does not name it")
+	}
+}
+
+// Every metric is explained, and none that does not exist.
+func TestOperationsExplainsEveryMetric(t *testing.T) {
+	text := readText(t, "../../docs/operations.md")
+	names := health.MetricNames()
+	for _, name := range names {
+		if !strings.Contains(text, "| `"+name+"` |") {
+			t.Errorf("docs/operations.md has no row for %s", name)
+		}
+	}
+	for _, m := range regexp.MustCompile("`(spinebox_[a-z_]+)`").FindAllStringSubmatch(text, -1) {
+		if !slices.Contains(names, m[1]) {
+			t.Errorf("docs/operations.md speaks of %s, which does not exist", m[1])
+		}
+	}
+}
+
+// The table of exit codes is the program's, and the unit keeps from restarting
+// after those that a restart would meet again.
+func TestFormatsHasEveryExitCode(t *testing.T) {
+	text := readText(t, "../../docs/formats.md")
+	_, table, _ := strings.Cut(text, "Exit codes")
+	for _, code := range []int{exitOK, exitError, exitUsage, exitPartial, exitNoModel} {
+		if !strings.Contains(table, fmt.Sprintf("\n| %d | ", code)) {
+			t.Errorf("docs/formats.md has no row for exit code %d", code)
+		}
+	}
+	if unit := readText(t, "../../systemd/spinebox.service"); !strings.Contains(unit, fmt.Sprintf("\nRestartPreventExitStatus=%d %d\n", exitUsage, exitNoModel)) {
+		t.Error("the unit restarts a service that has no model or no configuration")
+	}
+}
+
+// Keys that operations.md names exist.
+func TestOperationsNamesOnlyKeysThatExist(t *testing.T) {
+	text := readText(t, "../../docs/operations.md")
+	sections := map[string]reflect.Type{}
+	for field := range reflect.TypeFor[config]().Fields() {
+		if name := field.Tag.Get("yaml"); name != "" && field.Type.Kind() == reflect.Struct {
+			sections[name] = field.Type
+		}
+	}
+	found := 0
+	for _, m := range regexp.MustCompile("`([a-z_]+)\\.([a-z_]+)`").FindAllStringSubmatch(text, -1) {
+		section, is := sections[m[1]]
+		if !is {
+			continue // another file's name, such as spinebox.yml
+		}
+		if found++; !slices.Contains(keys(section), m[2]) {
+			t.Errorf("docs/operations.md names the key %s.%s, which does not exist", m[1], m[2])
+		}
+	}
+	if found < 5 {
+		t.Errorf("it names only %d keys", found)
 	}
 }

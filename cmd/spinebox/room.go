@@ -29,6 +29,7 @@ func (b *box) Taken() {
 }
 
 func (b *box) Answered(img *spine.Image, picture *spine.Picture) {
+	b.health.Answered(img.Timings)
 	if b.painter != nil {
 		b.painter.jobs <- painting{img, picture}
 	}
@@ -62,6 +63,7 @@ func (b *box) follow(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
+		b.health.Alive()
 		b.count()
 		b.health.Update(func(s *spine.Status) { s.Disk = b.disk() })
 		b.health.Trouble("ledger", ledgerTrouble(b.ledger.Ready()))

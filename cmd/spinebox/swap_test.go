@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -99,6 +101,14 @@ func TestSwapsWhileFilesCome(t *testing.T) {
 		s.until(s.box, "the other model answers", func(st spine.Status) bool { return s.uses(st, s.active) })
 	}
 	s.settled()
+	for path, want := range map[string]string{
+		"/livez": `"alive":true`, "/metrics": fmt.Sprintf(`digest="%s"`, s.models[s.active]),
+		"/readyz": `{"name":"model","ok":true,"needed":true,"detail":"it gave a known answer at `,
+	} {
+		if code, body := s.get(path); code != http.StatusOK || !strings.Contains(body, want) {
+			t.Errorf("%s answers %d: %s", path, code, body)
+		}
+	}
 	var done struct{}
 	if err := ask(t.Context(), s.path("data"), "model/activate", activation{slots.First, strings.Repeat("0", 64)}, &done); err == nil {
 		t.Error("a model that is not installed is activated")
@@ -109,6 +119,17 @@ func TestSwapsWhileFilesCome(t *testing.T) {
 	s.come()
 	s.settled()
 	s.must(s.box.end())
+}
+
+// get asks the service over its room's page's address.
+func (s *swaps) get(path string) (code int, body string) {
+	s.t.Helper()
+	response, err := http.Get("http://" + s.kiosk + path)
+	s.must(err)
+	defer response.Body.Close()
+	raw, err := io.ReadAll(response.Body)
+	s.must(err)
+	return response.StatusCode, string(raw)
 }
 
 var timed = regexp.MustCompile(`msg="an image is settled".* infer_ms=([\d.e+-]+) total_ms=([\d.e+-]+)`)

@@ -59,6 +59,10 @@ type Options struct {
 	// (right), shown as the legend; nil: no legend.
 	Scale []byte
 
+	// Health answers /livez, /readyz and /metrics beside the page; nil: nobody
+	// does.
+	Health http.Handler
+
 	Log *slog.Logger // nil: slog.Default
 }
 

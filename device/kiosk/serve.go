@@ -64,6 +64,11 @@ func (s *Server) routes() (http.Handler, error) {
 	mux.HandleFunc("GET /regular.ttf", func(w http.ResponseWriter, _ *http.Request) { give(w, "font/ttf", goregular.TTF) })
 	mux.HandleFunc("GET /bold.ttf", func(w http.ResponseWriter, _ *http.Request) { give(w, "font/ttf", gobold.TTF) })
 	mux.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) { s.events(w, r, version) })
+	if s.o.Health != nil {
+		for _, path := range []string{"/livez", "/readyz", "/metrics"} {
+			mux.Handle("GET "+path, s.o.Health)
+		}
+	}
 	mux.HandleFunc("GET /api/status", s.apiStatus)
 	mux.HandleFunc("GET /api/recent", s.apiRecent)
 	return guard(mux), nil

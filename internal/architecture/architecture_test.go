@@ -91,6 +91,7 @@ func technologies() []arrow {
 		{"github.com/disintegration/imaging", []string{"explain"}, "it turns everything into 8 bits: never before the network"},
 		{"github.com/fsnotify/fsnotify", []string{"runtime/share"}, "inotify sees nothing that another host writes: one place knows that it is only a hint"},
 		{"github.com/coreos/go-systemd", []string{"runtime/health"}, "one place speaks to the service manager"},
+		{"github.com/prometheus", []string{"runtime/health"}, "metrics are read from the box's state, in one place"},
 		{"github.com/goccy/go-yaml", []string{"cmd/spinebox"}, "one program has a configuration file"},
 		{"github.com/spf13/cobra", []string{"cmd/..."}, "flags are cmd's"},
 		{"github.com/schollz/progressbar", []string{"cmd/spinelab"}, "packages report progress, and do not draw it"},

@@ -1,6 +1,7 @@
 // Package health holds the box's state in one place. Parts report into it with
 // Update and Trouble; the panel, the kiosk and the uplink follow it with Watch;
-// a Notifier tells systemd that the box is ready and still making progress.
+// a Notifier tells systemd that the box is ready and still making progress, and
+// Handler tells whoever asks over HTTP.
 //
 // Nothing here decides what a state means for a lamp: that is the panel's.
 package health
@@ -11,6 +12,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"spinebox/internal/spine"
@@ -22,16 +24,22 @@ type Health struct {
 	status   spine.Status
 	troubles []trouble     // oldest first
 	changed  chan struct{} // closed at the next change, then replaced
+
+	alive   atomic.Int64 // the last sign of life, in nanoseconds since 1970
+	metrics metrics
 }
 
 type trouble struct{ part, sentence string }
 
 // New returns the state of a box that has just started and knows nothing yet.
 func New(version string, started time.Time) *Health {
-	return &Health{
+	h := &Health{
 		status:  spine.Status{Version: version, Started: started, Shares: map[string]spine.ShareStatus{}},
 		changed: make(chan struct{}),
 	}
+	h.metrics = newMetrics(h.Status)
+	h.Alive()
+	return h
 }
 
 // Status returns the state now. The caller may keep and change what it gets.
