@@ -52,7 +52,7 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(versionCommand(), auditCommand(), phantomCommand(), trainCommand(), modelCommand(), demoCommand(), realCommand())
+	root.AddCommand(versionCommand(), auditCommand(), phantomCommand(), trainCommand(), pretrainCommand(), modelCommand(), demoCommand(), realCommand())
 	return root
 }
 

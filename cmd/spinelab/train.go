@@ -26,7 +26,7 @@ import (
 func trainCommand() *cobra.Command {
 	c := train.Default()
 	run := train.Run{}
-	var network, data, size, resize string
+	var network, method, data, size, resize, pretrained string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "train --data DIR --out DIR",
@@ -41,6 +41,7 @@ a checkpoint, and model/: a SavedModel with its description, which
 "spinebox classify --model" takes as it is.`,
 		Example: `  spinelab train --data xrays --out runs/first
   spinelab train --data xrays --net vgg16 --size 224x224 --resize squash --out runs/vgg
+  spinelab train --data xrays --method finetune --weights backbone.safetensors --out runs/tuned
   spinelab train --data xrays --out runs/first --resume`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -52,6 +53,9 @@ a checkpoint, and model/: a SavedModel with its description, which
 				return usageError{err}
 			}
 			c.Input.Resize = input.Resize(resize)
+			if run.Backbone, err = methodOf(cmd, &c, method, pretrained); err != nil {
+				return err
+			}
 			if err := c.Validate(); err != nil {
 				return usageError{err}
 			}
@@ -63,7 +67,10 @@ a checkpoint, and model/: a SavedModel with its description, which
 	f.StringVar(&data, "data", "", "the data set's folder")
 	f.StringVar(&run.Dir, "out", "", "the run's folder")
 	f.StringVar(&network, "net", string(c.Network), "resnet50 or vgg16")
-	f.StringVar(&c.Method, "method", c.Method, "random: from random initialisation")
+	f.StringVar(&method, "method", string(c.Method), "random: from random weights; features: a head on a pretrained backbone; finetune: the backbone too")
+	f.StringVar(&pretrained, "weights", "", "the pretrained backbone, for features and finetune (spinelab pretrain makes one)")
+	f.StringVar(&run.Cache, "cache", "", "a folder that keeps a backbone's features, for features")
+	f.StringVar(&c.Optimizer, "optimizer", c.Optimizer, "adam or sgd")
 	f.StringVar(&size, "size", fmt.Sprintf("%dx%d", c.Input.Height, c.Input.Width), "input as HEIGHTxWIDTH in pixels")
 	f.StringVar(&resize, "resize", string(c.Input.Resize), "letterbox keeps the picture's shape, squash does not")
 	f.IntVar(&c.Epochs, "epochs", c.Epochs, "passes over the training pictures")

@@ -30,6 +30,7 @@ func arrows() []arrow {
 		{"models/input", []string{"internal/spine"}, "formats are pure"},
 		{"models/description", []string{"internal/spine", "models/input"}, "formats are pure; a description is read where there is no TensorFlow"},
 		{"models/nets", []string{"internal/libtensorflow"}, "a graph is layers, whatever they are looked at for"},
+		{"models/weights", []string{"models/nets"}, "formats are pure; variables have the network's names"},
 		{"models/savedmodel", []string{"internal/libtensorflow", "models/nets"}, "formats are pure"},
 		{"models/slots", []string{"internal/spine", "models/description"}, "adapters import formats, not each other; nothing here runs a model"},
 		{"models/modeltest", []string{"internal/spine", "models/..."}, "it makes models for tests"},

@@ -12,22 +12,23 @@ import (
 
 // sample is one training picture, prepared for the network.
 type sample struct {
-	plane []float32 // [H*W], 0 to 255
-	label int
+	plane    []float32 // [H*W], 0 to 255; or features [C]
+	mirrored []float32 // features of the mirrored picture; nil for pictures
+	label    int
 }
 
 // batch is what one step is fed with.
 type batch struct {
 	n               int
-	images          []float32 // [n,H,W,1]
+	images          []float32 // [n,H,W,1] or [n,C]
 	labels, weights []float32 // [n,classes], [n]
-	height, width   int
+	shape           []int64   // of one of the images
 	classes         int
 }
 
 func (b *batch) feeds(g *graph) (map[tf.Output]*tf.Tensor, error) {
 	n := int64(b.n)
-	image, err := nets.FloatTensor(b.images, n, int64(b.height), int64(b.width), 1)
+	image, err := nets.FloatTensor(b.images, append([]int64{n}, b.shape...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -86,16 +87,23 @@ func (f *feeder) epoch(ctx context.Context, epoch int, out chan<- *batch) {
 
 func (f *feeder) batch(order []int, start, epoch int) *batch {
 	c := f.config
-	n, size := c.Batch, c.Input.Height*c.Input.Width
+	n, size := c.Batch, len(f.samples[0].plane)
 	b := &batch{
-		n: n, height: c.Input.Height, width: c.Input.Width, classes: f.classes,
+		n: n, shape: c.sampleShape(), classes: f.classes,
 		images: make([]float32, n*size), labels: make([]float32, n*f.classes), weights: make([]float32, n),
 	}
 	smooth := float32(c.LabelSmoothing)
 	for i := range n {
 		s := f.samples[order[(start+i)%len(order)]]
 		random := rand.New(rand.NewPCG(c.Seed+uint64(epoch)<<32, uint64(start+i)))
-		c.Augment.apply(b.images[i*size:(i+1)*size], s.plane, c.Input.Width, c.Input.Height, random)
+		switch image := b.images[i*size : (i+1)*size]; {
+		case s.mirrored == nil:
+			c.Augment.apply(image, s.plane, c.Input.Width, c.Input.Height, random)
+		case c.Augment.Flip && random.IntN(2) == 0:
+			copy(image, s.mirrored)
+		default:
+			copy(image, s.plane)
+		}
 		row := b.labels[i*f.classes : (i+1)*f.classes]
 		for k := range row {
 			row[k] = smooth / float32(f.classes)

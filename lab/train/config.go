@@ -17,14 +17,19 @@ import (
 // Config is everything that a training depends on beside the pictures.
 type Config struct {
 	Network nets.Architecture `json:"network"`
-	Method  string            `json:"method"` // "random": from random initialisation
-	Input   input.Spec        `json:"input"`
-	Fold    int               `json:"fold"` // of five; this one is held out
-	Seed    uint64            `json:"seed"`
+	Method  Method            `json:"method"`
+	// Backbone is the digest of the weights that features and finetune begin
+	// with; empty for random.
+	Backbone string     `json:"backbone,omitempty"`
+	Input    input.Spec `json:"input"`
+	Fold     int        `json:"fold"` // of five; this one is held out
+	Seed     uint64     `json:"seed"`
 
 	Epochs         int     `json:"epochs"`
 	Batch          int     `json:"batch"`           // pictures in one step
-	Rate           float64 `json:"rate"`            // highest learning rate of Adam
+	Rate           float64 `json:"rate"`            // highest learning rate
+	Optimizer      string  `json:"optimizer"`       // "adam", or "sgd" with Momentum
+	Momentum       float64 `json:"momentum"`        // of sgd, 0 to 1
 	WeightDecay    float64 `json:"weight_decay"`    // decoupled (Loshchilov and Hutter 2019), on kernels
 	LabelSmoothing float64 `json:"label_smoothing"` // 0 to 1
 	Dropout        float64 `json:"dropout"`         // before the head, 0 to 1
@@ -34,6 +39,14 @@ type Config struct {
 	// is luck. The last epoch always may.
 	Tail    float64 `json:"tail"`
 	Augment Augment `json:"augment"`
+
+	// Fine-tuning trains the head alone first, for HeadEpochs of Epochs with a
+	// constant HeadRate: a random head would tear the backbone apart. Then
+	// everything from the first layer on whose name begins with From ("" is the
+	// whole network).
+	HeadEpochs int     `json:"head_epochs,omitempty"`
+	HeadRate   float64 `json:"head_rate,omitempty"`
+	From       string  `json:"from,omitempty"`
 
 	// ZeroResiduals begins with residual blocks that add nothing: the demo's
 	// few steps go further so. On the paper's X-rays it was no gain
@@ -58,7 +71,7 @@ type Augment struct {
 // Default returns settings that work on the paper's 338 X-rays.
 func Default() Config {
 	return Config{
-		Network: nets.ResNet50, Method: "random",
+		Network: nets.ResNet50, Method: Random, Optimizer: "adam", Momentum: 0.9,
 		Input:  input.Spec{Height: 320, Width: 128, Resize: input.Letterbox, Grey: input.Percentile},
 		Epochs: 40, Batch: 8, Rate: 1e-3, WeightDecay: 0.02, LabelSmoothing: 0.05, Dropout: 0.2, Tail: 0.1, Seed: 1,
 		Augment: Augment{Flip: true, Rotate: 6, Scale: 0.1, Stretch: 0.08, Shift: 0.05, Contrast: 0.2, Light: 0.1, Gamma: 0.2, Erase: 0.25},
@@ -76,8 +89,9 @@ func (c Config) Validate() error {
 	if _, err := nets.ParseArchitecture(string(c.Network)); err != nil {
 		wrong = append(wrong, err)
 	}
-	if c.Method != "random" {
-		say("training method %q is not known: there is random", c.Method)
+	wrong = append(wrong, c.Method.check(c))
+	if c.Optimizer != "adam" && c.Optimizer != "sgd" {
+		say("optimizer %q is not known: there are adam and sgd", c.Optimizer)
 	}
 	if err := c.Input.Validate(); err != nil {
 		wrong = append(wrong, err)
@@ -95,7 +109,7 @@ func (c Config) Validate() error {
 	if !(c.Rate > 0) {
 		say("the learning rate must be above zero")
 	}
-	for name, v := range map[string]float64{"label smoothing": c.LabelSmoothing, "dropout": c.Dropout, "tail": c.Tail} {
+	for name, v := range map[string]float64{"label smoothing": c.LabelSmoothing, "dropout": c.Dropout, "tail": c.Tail, "momentum": c.Momentum} {
 		if v < 0 || v >= 1 {
 			say("%s %v is outside 0 to 1", name, v)
 		}
@@ -103,9 +117,13 @@ func (c Config) Validate() error {
 	return errors.Join(wrong...)
 }
 
+// headPhase reports whether the epoch, counted from 0, trains the head alone
+// before the backbone joins in.
+func (c Config) headPhase(epoch int) bool { return c.Method == Finetune && epoch < c.HeadEpochs }
+
 // settled reports whether the epoch may become the model (see Tail).
 func (c Config) settled(e Epoch) bool {
-	return e.Epoch == c.Epochs || e.Rate <= c.Tail*c.Rate
+	return e.Epoch == c.Epochs || !c.headPhase(e.Epoch-1) && e.Rate <= c.Tail*c.Rate
 }
 
 // Digest identifies the configuration; a training resumes only its own.

@@ -42,16 +42,16 @@ func (r *Run) finish(ctx context.Context, g *graph, at *state) (*Result, error) 
 	}
 	err := savedmodel.Write(dir, savedmodel.Export{
 		Architecture: r.Config.Network, Height: int64(r.Config.Input.Height), Width: int64(r.Config.Input.Width),
-		Classes: int64(len(r.labels)), Weights: at.best,
+		Classes: int64(len(r.labels)), Weights: r.whole(at.best),
 	})
 	if err != nil {
 		return nil, err
 	}
-	logits, truth, err := r.judge(g, dataset.Validation)
+	logits, err := g.judge(r.validation, r.Config)
 	if err != nil {
 		return nil, err
 	}
-	result := &Result{Model: dir, Labels: r.labels, BestEpoch: at.Best, Seconds: at.Seconds, Temperature: calibrate(logits, truth)}
+	result := &Result{Model: dir, Labels: r.labels, BestEpoch: at.Best, Seconds: at.Seconds, Temperature: calibrate(logits, truth(r.validation))}
 	golden, err := writeGolden(dir)
 	if err != nil {
 		return nil, err
@@ -81,9 +81,9 @@ func (r *Run) finish(ctx context.Context, g *graph, at *state) (*Result, error) 
 
 func (r *Run) describe(result *Result) *description.Model {
 	c, fit := r.Config, r.Data.Only(r.parts, dataset.Fit)
-	return &description.Model{
+	d := &description.Model{
 		Name: fmt.Sprintf("%s-%s", c.Network, c.Method), Version: "seed" + strconv.FormatUint(c.Seed, 10) + "-fold" + strconv.Itoa(c.Fold),
-		Architecture: string(c.Network), Method: c.Method,
+		Architecture: string(c.Network), Method: string(c.Method),
 		Labels: r.labels, Input: c.Input, Preprocessing: "none",
 		ExplainSignature: savedmodel.Explain, ExplainLayer: c.Network.ExplainLayer(),
 		Temperature: result.Temperature,
@@ -95,6 +95,10 @@ func (r *Run) describe(result *Result) *description.Model {
 		MinimumSpinebox: "0.1.0",
 		Phantom:         r.Phantom,
 	}
+	if b := r.Backbone; b != nil {
+		d.Training.Backbone = &description.Backbone{Digest: b.Digest, Origin: b.Origin, StandIn: b.StandIn}
+	}
+	return d
 }
 
 // answers lets the model folder answer for the golden cases and the held-out

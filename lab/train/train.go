@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"path/filepath"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 	"spinebox/internal/spine"
 	"spinebox/lab/dataset"
 	"spinebox/models/nets"
+	"spinebox/models/weights"
 	"spinebox/runtime/xray"
 )
 
@@ -43,9 +45,18 @@ type Run struct {
 	Phantom  bool // the data are made pictures, and the model says so
 	Progress Progress
 
-	labels []spine.Label
-	parts  []dataset.Part
-	planes [][]float32
+	// Backbone is what features and finetune begin with; Config.Backbone is its
+	// digest.
+	Backbone *weights.File
+	// Cache is a folder for pooled features, shared by any number of runs;
+	// empty: none are kept.
+	Cache string
+
+	labels          []spine.Label
+	classes         int
+	data            string // digest of what is learned from
+	parts           []dataset.Part
+	fit, validation []sample
 }
 
 // checkpointEvery bounds what a crash costs without writing hundreds of
@@ -59,7 +70,10 @@ func (r *Run) Train(ctx context.Context) (*Result, error) {
 	if err := r.Config.Validate(); err != nil {
 		return nil, err
 	}
-	r.labels = spine.Labels()
+	if err := r.checkBackbone(); err != nil {
+		return nil, err
+	}
+	r.labels, r.classes, r.data = spine.Labels(), len(spine.Labels()), r.Data.Digest()
 	var err error
 	if r.parts, err = r.Data.Split(r.Config.Fold, r.Config.Seed); err != nil {
 		return nil, err
@@ -74,24 +88,35 @@ func (r *Run) Train(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.decode(ctx); err != nil {
+	if err := r.prepare(ctx); err != nil {
 		return nil, err
 	}
-	g, err := newGraph(r.Config, int64(len(r.labels)), r.Cores)
+	g, err := r.learn(ctx, at)
 	if err != nil {
 		return nil, err
 	}
 	defer g.session.Close()
-	if err := errors.Join(g.loader.Load(g.session, at.weights), g.slotsIn.Load(g.session, at.slots)); err != nil {
-		return nil, fmt.Errorf("load the weights: %w", err)
-	}
-	if err := r.epochs(ctx, g, at); err != nil {
-		return nil, err
-	}
-	if err := g.loader.Load(g.session, at.best); err != nil {
-		return nil, err
-	}
 	return r.finish(ctx, g, at)
+}
+
+// learn runs the epochs that are left, and returns the graph with the best
+// epoch's weights in it.
+func (r *Run) learn(ctx context.Context, at *state) (*graph, error) {
+	g, err := newGraph(r.Config, int64(r.classes), r.Cores)
+	if err != nil {
+		return nil, err
+	}
+	err = errors.Join(g.loader.Load(g.session, at.weights), g.slotsIn.Load(g.session, at.slots))
+	if err == nil {
+		err = r.epochs(ctx, g, at)
+	}
+	if err == nil {
+		err = g.loader.Load(g.session, at.best)
+	}
+	if err != nil {
+		return nil, errors.Join(err, g.session.Close())
+	}
+	return g, nil
 }
 
 // begin returns the state to start from: the checkpoint's or a fresh one.
@@ -102,34 +127,83 @@ func (r *Run) begin() (*state, error) {
 		return nil, err
 	case at != nil && !r.Resume:
 		return nil, ErrExists
-	case at != nil && (at.Config != r.Config.Digest() || at.Data != r.Data.Digest()):
+	case at != nil && (at.Config != r.Config.Digest() || at.Data != r.data):
 		return nil, otherTraining(filepath.Join(r.Dir, checkpointName))
 	case at != nil:
 		r.say("going on after epoch %d of %d", at.Epoch, r.Config.Epochs)
 		return at, nil
 	}
-	specs := r.Config.Network.Specs(int64(len(r.labels)), false)
-	at = &state{Config: r.Config.Digest(), Data: r.Data.Digest(),
-		weights: nets.Initial(specs, r.Config.Seed), slots: nets.Weights{}}
+	classes := int64(r.classes)
+	at = &state{Config: r.Config.Digest(), Data: r.data,
+		weights: nets.Initial(r.Config.specs(classes), r.Config.Seed), slots: nets.Weights{}}
 	if r.Config.ZeroResiduals {
 		at.weights.ZeroResiduals()
 	}
-	for _, spec := range slotSpecs(specs) {
+	if r.Config.Method == Finetune {
+		maps.Copy(at.weights, r.Backbone.Weights)
+	}
+	for _, spec := range r.Config.slotSpecs(classes) {
 		at.slots[spec.Name] = make([]float32, spec.Size())
 	}
 	return at, nil
 }
 
+// checkBackbone reports whether the weights to begin with are those that the
+// configuration names.
+func (r *Run) checkBackbone() error {
+	switch b := r.Backbone; {
+	case !r.Config.Method.pretrained():
+		return nil
+	case b == nil || b.Digest != r.Config.Backbone:
+		return errors.New("the pretrained weights are not those of the configuration")
+	case b.Architecture != r.Config.Network:
+		return fmt.Errorf("the pretrained weights are of %s, and the network is %s", b.Architecture, r.Config.Network)
+	}
+	return nil
+}
+
+// whole adds the backbone to a head that was trained alone.
+func (r *Run) whole(w nets.Weights) nets.Weights {
+	if r.Config.Method != Features {
+		return w
+	}
+	all := maps.Clone(r.Backbone.Weights)
+	maps.Copy(all, w)
+	return all
+}
+
+// prepare makes the samples to fit and to validate on.
+func (r *Run) prepare(ctx context.Context) error {
+	planes, err := r.decode(ctx)
+	if err != nil {
+		return err
+	}
+	r.fit, r.validation = nil, nil
+	for i, part := range r.parts {
+		s := sample{plane: planes[i], label: labelIndex(r.labels, r.Data.Items[i].Label)}
+		switch part {
+		case dataset.Fit:
+			r.fit = append(r.fit, s)
+		case dataset.Validation:
+			r.validation = append(r.validation, s)
+		case dataset.HeldOut:
+		}
+	}
+	if r.Config.Method == Features {
+		return r.pool(ctx)
+	}
+	return nil
+}
+
 // decode prepares every picture but the held-out ones, which the finished
 // model reads for itself.
-func (r *Run) decode(ctx context.Context) error {
+func (r *Run) decode(ctx context.Context) ([][]float32, error) {
 	spec, done := r.Config.Input, 0
-	var err error
 	index := map[string]dataset.Part{}
 	for i, item := range r.Data.Items {
 		index[item.SHA256] = r.parts[i]
 	}
-	r.planes, err = dataset.Decode(r.Data, max(r.Cores, 1), func(item dataset.Item) ([]float32, error) {
+	return dataset.Decode(r.Data, max(r.Cores, 1), func(item dataset.Item) ([]float32, error) {
 		if index[item.SHA256] == dataset.HeldOut {
 			return nil, ctx.Err()
 		}
@@ -146,7 +220,6 @@ func (r *Run) decode(ctx context.Context) error {
 			r.Progress.Decoded(done, len(r.Data.Items))
 		}
 	})
-	return err
 }
 
 func (r *Run) say(format string, args ...any) {
@@ -156,13 +229,7 @@ func (r *Run) say(format string, args ...any) {
 }
 
 func (r *Run) epochs(ctx context.Context, g *graph, at *state) error {
-	var samples []sample
-	for i, part := range r.parts {
-		if part == dataset.Fit {
-			samples = append(samples, sample{r.planes[i], labelIndex(r.labels, r.Data.Items[i].Label)})
-		}
-	}
-	feeder := newFeeder(r.Config, samples, len(r.labels))
+	feeder := newFeeder(r.Config, r.fit, r.classes)
 	saved := time.Now()
 	for at.Epoch < r.Config.Epochs {
 		start := time.Now()
@@ -224,7 +291,7 @@ func (r *Run) epoch(g *graph, feeder *feeder, at *state) (float64, error) {
 	n := 0
 	for b := range batches {
 		momentum := min(1-1/float64(at.Step+2), movingMomentum)
-		loss, err := g.train(b, at.Step+1, r.rate(at.Step, feeder.steps()), momentum, r.Config.Seed)
+		loss, err := g.train(b, at.Step+1, r.rate(at.Step, feeder.steps()), momentum, r.Config.Seed, r.Config.headPhase(at.Epoch))
 		if err != nil {
 			return 0, err
 		}
@@ -243,11 +310,19 @@ func (r *Run) epoch(g *graph, feeder *feeder, at *state) (float64, error) {
 const movingMomentum = 0.95
 
 // rate is one cycle: a short linear rise, then half a cosine down to zero
-// (Smith and Topin 2019; Loshchilov and Hutter 2017).
+// (Smith and Topin 2019; Loshchilov and Hutter 2017). Fine-tuning's cycle begins
+// when the head is there.
 func (r *Run) rate(step, stepsPerEpoch int) float64 {
-	total := float64(stepsPerEpoch * r.Config.Epochs)
+	if r.Config.headPhase(step / stepsPerEpoch) {
+		return r.Config.HeadRate
+	}
+	head := 0
+	if r.Config.Method == Finetune {
+		head = stepsPerEpoch * r.Config.HeadEpochs
+	}
+	total := float64(stepsPerEpoch*r.Config.Epochs - head)
 	rise := 0.1 * total
-	at := float64(step) + 0.5
+	at := float64(step-head) + 0.5
 	if at < rise {
 		return r.Config.Rate * at / rise
 	}
@@ -255,31 +330,20 @@ func (r *Run) rate(step, stepsPerEpoch int) float64 {
 }
 
 func (r *Run) validate(g *graph) (loss, accuracy float64, err error) {
-	logits, truth, err := r.judge(g, dataset.Validation)
+	logits, err := g.judge(r.validation, r.Config)
 	if err != nil {
 		return 0, 0, err
 	}
-	loss, accuracy = score(logits, truth, 1)
+	loss, accuracy = score(logits, truth(r.validation), 1)
 	return loss, accuracy, nil
 }
 
-// judge returns the logits of one part, row by row, and the true classes.
-func (r *Run) judge(g *graph, part dataset.Part) (logits [][]float32, truth []int, err error) {
-	var planes [][]float32
-	for i, p := range r.parts {
-		if p == part {
-			planes = append(planes, r.planes[i])
-			truth = append(truth, labelIndex(r.labels, r.Data.Items[i].Label))
-		}
+func truth(samples []sample) []int {
+	labels := make([]int, len(samples))
+	for i, s := range samples {
+		labels[i] = s.label
 	}
-	flat, err := g.judge(planes, r.Config)
-	if err != nil {
-		return nil, nil, err
-	}
-	for i := range truth {
-		logits = append(logits, flat[i*len(r.labels):(i+1)*len(r.labels)])
-	}
-	return logits, truth, nil
+	return labels
 }
 
 func writeHistory(name string, epochs []Epoch) error {

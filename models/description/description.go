@@ -102,6 +102,15 @@ type Training struct {
 	Epochs     int    `json:"epochs"`
 	Seed       uint64 `json:"seed"`
 	TensorFlow string `json:"tensorflow"`
+	// Backbone is what the training began with; nil for random weights.
+	Backbone *Backbone `json:"backbone,omitempty"`
+}
+
+// Backbone is the pretrained part of a model.
+type Backbone struct {
+	Digest  string `json:"digest"`             // SHA-256 of its file
+	Origin  string `json:"origin"`             // what it learned from, in a few words
+	StandIn bool   `json:"stand_in,omitempty"` // made pictures, and not ImageNet
 }
 
 // Golden is a known picture with the answer that the model gave when it was

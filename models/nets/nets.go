@@ -136,21 +136,27 @@ func (b *builder) caffe(s *op.Scope, image tf.Output) tf.Output {
 func (b *builder) head(s *op.Scope, x tf.Output) {
 	pool := s.SubScope("avg_pool")
 	b.net.Features = op.Mean(pool, x, op.Const(pool.SubScope("axes"), []int32{1, 2}))
-	x = b.net.Features
-	if b.options.Dropout > 0 {
-		x = b.dropout(s.SubScope("dropout"), x)
+	b.net.Logits = Head(s, b.vars, b.net.Features, b.options)
+	b.net.Probabilities = op.Softmax(s.SubScope("predictions"), b.net.Logits)
+}
+
+// Head adds dropout and the dense layer "predictions" on features [N,C], and
+// returns the logits [N,classes]: all of a network that is trained on features
+// which were computed before.
+func Head(s *op.Scope, vars *Variables, features tf.Output, o Options) tf.Output {
+	if o.Dropout > 0 {
+		features = o.dropout(s.SubScope("dropout"), features)
 	}
 	dense := s.SubScope("predictions")
-	product := op.MatMul(dense, x, b.vars.Read("predictions/kernel"))
-	b.net.Logits = op.BiasAdd(dense, product, b.vars.Read("predictions/bias"))
-	b.net.Probabilities = op.Softmax(dense, b.net.Logits)
+	product := op.MatMul(dense, features, vars.Read("predictions/kernel"))
+	return op.BiasAdd(dense, product, vars.Read("predictions/bias"))
 }
 
 // dropout drops features with a mask that depends only on the fed seed, so
 // that a resumed training repeats the undisturbed one.
-func (b *builder) dropout(s *op.Scope, x tf.Output) tf.Output {
-	rate := b.options.Dropout
-	uniform := op.StatelessRandomUniform(s, op.Shape(s, x), b.options.DropoutSeed)
+func (o Options) dropout(s *op.Scope, x tf.Output) tf.Output {
+	rate := o.Dropout
+	uniform := op.StatelessRandomUniform(s, op.Shape(s, x), o.DropoutSeed)
 	keep := op.Cast(s, op.GreaterEqual(s, uniform, op.Const(s.SubScope("rate"), rate)), tf.Float)
 	scaled := op.Mul(s.SubScope("scale"), x, op.Const(s.SubScope("factor"), 1/(1-rate)))
 	return op.Mul(s.SubScope("mask"), scaled, keep)
