@@ -172,7 +172,7 @@ func (b *box) openRoom() error {
 	case err != nil:
 		return err
 	}
-	b.painter = newPainter(b.kiosk, b.log)
+	b.painter = newPainter(b.kiosk.Show, b.log)
 	recent, err := b.ledger.Recent(recentResults)
 	if err != nil {
 		return err
