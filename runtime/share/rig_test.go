@@ -70,7 +70,7 @@ func newRig(t *testing.T, change ...func(*Options)) *rig {
 func (r *rig) restart(change ...func(*Options)) {
 	r.t.Helper()
 	o := Options{
-		Name: "scanner", Root: r.root, Spool: r.spool, Reserve: 1,
+		Name: "scanner", Root: r.root, Spool: r.spool, Reserve: 1, Ahead: 2,
 		Whole: whole,
 		Known: func(source, name string, size int64, mod time.Time, inode uint64) (bool, error) {
 			r.mu.Lock()

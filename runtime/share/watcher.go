@@ -108,7 +108,10 @@ type Options struct {
 	// digest. The watcher waits for all of them before Run returns.
 	Handle func(ctx context.Context, c Claim) error
 
-	Ahead int // claims in hand at once, while the next is copied; 0: 2
+	// Ahead is how many claims are in hand at once, while the next is copied;
+	// 0 means 3: one is decoded, one is read by the network, and the result of
+	// one is brought to disk.
+	Ahead int
 
 	// Alive, when not nil, is called with every sign of progress: while the
 	// share answers, however slowly, and after every scan of Run, also of one
@@ -170,7 +173,7 @@ func New(o Options) (*Watcher, error) {
 		return nil, fmt.Errorf("share %s: %w", o.Name, err)
 	}
 	o.Scan = orDefault(o.Scan, 2*time.Second)
-	o.Ahead = orDefault(o.Ahead, 2)
+	o.Ahead = orDefault(o.Ahead, 3)
 	o.Patience = orDefault(o.Patience, time.Minute)
 	o.Limit = orDefault(o.Limit, 5*time.Second)
 	o.MaxBytes = orDefault(o.MaxBytes, 512<<20)
