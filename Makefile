@@ -72,6 +72,7 @@ torture: build ## run the long tests, for hours (P=PACKAGE: only one's)
 .PHONY: bench
 bench: build ## measure against the rivals in the same run, and write docs/benchmarks.md
 	$(GO) build -o bin/bench-worker ./scripts/bench/worker
+	$(GO) build -o bin/bench-drain ./scripts/bench/drain
 	@scripts/bench/drive.py
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2

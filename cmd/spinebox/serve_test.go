@@ -3,12 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -64,76 +61,6 @@ func TestResultsReachTheHub(t *testing.T) {
 				t.Errorf("the log names a file: %s", line)
 			}
 		}
-	}
-}
-
-// The power goes at 20 random moments while files keep coming. Each file must
-// end with exactly one result at the hub.
-func TestKilledAtAnyMomentEachFileHasOneResult(t *testing.T) {
-	m := brokertest.New(t)
-	m.Start()
-	r := newRig(t, m.URL())
-	hub := r.buildHub()()
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
-
-	expected := map[string]bool{}
-	files := 0
-	come := func() {
-		for range 1 + random.IntN(4) {
-			kind := []string{"grey", "grey", "jpeg", "colour", "small", "cut"}[random.IntN(6)]
-			content, err := makePicture(kind, uint64(random.IntN(60))) // some come twice
-			r.must(err)
-			expected[r.imageID(r.drop(fmt.Sprintf("%d.%s", files, kind), content))] = true
-			files++
-		}
-	}
-	for range 20 {
-		box := r.serve()
-		// Half of the time it dies while it starts, half of the time at work.
-		if random.IntN(2) == 0 {
-			r.until(box, "it is ready", func(s spine.Status) bool { return s.Ready })
-		}
-		moment := time.After(time.Duration(random.IntN(800)) * time.Millisecond)
-		come()
-		<-moment
-		come()
-		box.kill()
-	}
-
-	box := r.serve()
-	r.until(box, "everything is settled and sent", func(s spine.Status) bool {
-		share := s.Shares["scanner"]
-		return s.Ready && share.Online && share.Waiting == 0 && !s.Busy && s.Outbox == 0 && s.Broker.Online &&
-			s.Classified+s.Refused+s.Failed == uint64(len(expected))
-	})
-	status, err := r.status()
-	r.must(err)
-	if got := int(status.Duplicates) + len(expected); got != files {
-		t.Errorf("%d files came, %d images and %d duplicates are counted", files, len(expected), status.Duplicates)
-	}
-	r.must(box.end())
-	r.must(hub.end())
-
-	current, kept := r.stored()
-	for id := range expected {
-		if _, known := current[id]; !known {
-			t.Errorf("image %.12s has no result", id)
-		}
-	}
-	if len(current) != len(expected) || kept != len(expected) {
-		t.Errorf("the hub has %d images in %d results, want %d", len(current), kept, len(expected))
-	}
-	err = filepath.WalkDir(r.path("data/spool"), func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() {
-			t.Errorf("the spool still holds %s", filepath.Base(path))
-		}
-		return err
-	})
-	r.must(err)
-	if quarantined, err := os.ReadDir(r.path("data/quarantine")); err != nil || len(quarantined) != int(status.Failed) {
-		t.Errorf("%d files failed, %d are in quarantine (%v)", status.Failed, len(quarantined), err)
 	}
 }
 

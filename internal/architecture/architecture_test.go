@@ -66,7 +66,7 @@ func arrows() []arrow {
 		{"cmd/spinebox-decode", []string{"internal/spine", "runtime/confine", "runtime/decode", "runtime/xray"}, "a child has nothing that it does not need"},
 		{"cmd/spinehub", []string{"internal/spine", "hub/...", "sync/wire"}, "the hub has no box inside"},
 		{"cmd/spinelab", []string{"internal/spine", "explain", "lab/...", "models/..."}, "the lab has no box inside: it starts the real programs"},
-		{"scripts/...", []string{"internal/spine", "explain", "lab/...", "models/...", "runtime/infer", "runtime/xray"}, "a benchmark measures what the box runs"},
+		{"scripts/...", []string{"internal/spine", "explain", "lab/...", "models/...", "runtime/infer", "runtime/xray", "sync/..."}, "a benchmark measures what the box runs"},
 	}
 }
 
@@ -98,6 +98,7 @@ func technologies() []arrow {
 		{"github.com/schollz/progressbar", []string{"cmd/spinelab"}, "packages report progress, and do not draw it"},
 		{"github.com/rogpeppe/go-internal", []string{"internal/scripttest"}, "for tests"},
 		{"github.com/chromedp", nil, "for tests"},
+		{"github.com/Shopify/toxiproxy", nil, "for tests"},
 		{"testing", []string{"models/modeltest", "hub/broker/brokertest", "internal/disktest"}, "for tests"},
 		{"github.com/google/go-cmp", nil, "for tests"},
 	}

@@ -4,8 +4,9 @@
     drive.py [--only PART,…] [--rounds N] [--seconds S] [--out DIR] [--anyway]
 
 Parts: network (classification and heatmaps, the two networks), training,
-startup, memory, line (files on the share to results at the hub); all by default. Needs bin/ (make build) with bin/bench-worker
-beside the programs. README.md says how it measures. Writes benchmarks.json
+startup, memory, line (files on the share to results at the hub), drain (what
+waits to the hub); all by default. Needs bin/ (make build) with bin/bench-worker
+and bin/bench-drain beside the programs. README.md says how it measures. Writes benchmarks.json
 with every single time, and benchmarks.md, into DIR (docs by default).
 """
 
@@ -20,13 +21,14 @@ import sys
 import tempfile
 import time
 
+import drain
 import line
 import memory
 import report
 from contestants import Contestants, Failure
 
 PAUSE = 0.3  # seconds before a turn: the last one's threads still spin a little
-PARTS = ("network", "training", "startup", "memory", "line")
+PARTS = ("network", "training", "startup", "memory", "line", "drain")
 
 
 def take_turns(workers, rounds, seconds):
@@ -158,6 +160,9 @@ def run(args, folder):
     if "line" in args.only:
         say("the whole line")
         result["line"] = line.measure(folder, c.model("resnet50"), lambda: bare(c), say)
+    if "drain" in args.only:
+        say("what waits drains to the hub")
+        result["drain"] = drain.measure(folder, say)
     after = jiffies()
     result["stolen"] = (after["stolen"] - before["stolen"]) / (after["all"] - before["all"])
     return result

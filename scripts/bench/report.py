@@ -2,6 +2,8 @@
 
 import statistics
 
+import drain
+
 # Who must be how much faster than whom: (must, network, ours, rival, limit).
 # A limit is of our time divided by theirs.
 TIMES = (
@@ -51,6 +53,8 @@ def markdown(result):
         parts.append(memory(result["memory"]))
     if "line" in result:
         parts.append(line(result["line"]))
+    if "drain" in result:
+        parts.append(drain.markdown(result["drain"]))
     return "\n".join(parts)
 
 
@@ -92,6 +96,8 @@ def musts(groups, result):
                     f"≤ {STARTUP_LIMIT} | {met(s['median'] <= STARTUP_LIMIT)} |")
     if "line" in result:
         rows += line_musts(result["line"])
+    if "drain" in result:
+        rows += [f"| B10 | | {what} | {measured} | | {must} | {met(yes)} |" for what, must, measured, yes in drain.musts(result["drain"])]
     return "\n".join(rows) + "\n\nS1 is decided by the minima, S4 and S5 by the figure itself (S5's by its median), the others by\nmedians and minima both.\n"
 
 

@@ -3,7 +3,9 @@ package ledger
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -11,6 +13,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A child is this test's own binary, run as a process that can be killed.
@@ -97,7 +102,8 @@ func (s *testimony) hear(words []string) {
 type child struct {
 	*exec.Cmd
 	dir, disk string
-	lines     *bufio.Scanner
+	pipe      *os.File
+	lines     *bufio.Reader
 	errors    lockedBuffer
 	said      *testimony
 	given     int64 // bytes of its ballast
@@ -144,16 +150,18 @@ func begin(t *testing.T, c *child) *child {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Process.Kill() })
-	c.lines = bufio.NewScanner(out)
+	c.pipe = out.(*os.File)
+	c.lines = bufio.NewReader(out)
 	return c
 }
 
 // hear takes the next line, and returns its first word. At the end it is "".
 func (c *child) hear() string {
-	if !c.lines.Scan() {
+	line, err := c.lines.ReadString('\n')
+	if err != nil { // half a line was not said
 		return ""
 	}
-	words := strings.Fields(c.lines.Text())
+	words := strings.Fields(line)
 	if words[0] == "given" {
 		c.given = max(c.given, parseGiven(words[1]))
 	}
@@ -246,4 +254,39 @@ func inspect(t *testing.T, dir string, said *testimony) {
 	}
 	expect(t, "outbox", len(entries), l.Outbox())
 	expect(t, "classified", len(all), int(l.Counters().Classified))
+}
+
+func (s *testimony) clone() *testimony {
+	return &testimony{maps.Clone(s.committed), maps.Clone(s.delivering), maps.Clone(s.delivered)}
+}
+
+// stopped waits until the child stands still.
+func (c *child) stopped(t *testing.T) {
+	t.Helper()
+	for {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.Process.Pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, state, _ := strings.Cut(string(stat), ") "); state[0] == 'T' {
+			return
+		}
+		time.Sleep(time.Millisecond) // between two looks
+	}
+}
+
+// hearAll hears all that a stopped child has said. It writes whole lines.
+func (c *child) hearAll(t *testing.T) {
+	t.Helper()
+	for {
+		if c.lines.Buffered() == 0 {
+			fds := []unix.PollFd{{Fd: int32(c.pipe.Fd()), Events: unix.POLLIN}}
+			if n, err := unix.Poll(fds, 0); n == 0 && err == nil {
+				return
+			} else if err != nil && !errors.Is(err, unix.EINTR) {
+				t.Fatal(err)
+			}
+		}
+		c.hear()
+	}
 }

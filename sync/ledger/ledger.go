@@ -85,6 +85,7 @@ type Ledger struct {
 	reserve int64
 	ballast *os.File
 	changed chan struct{}
+	trimmed int64 // file pages in memory after the last trim; Run's
 
 	write sync.Mutex // one writer at a time, so that no transaction conflicts
 
@@ -192,18 +193,25 @@ func (l *Ledger) Close() error {
 	return nil
 }
 
-// Run keeps house until ctx is done: it forgets what is old, and lets Badger
-// collect its value log.
+// Run keeps house until ctx is done: it gives back what reading has piled up in
+// memory, forgets what is old, and lets Badger collect its value log.
 func (l *Ledger) Run(ctx context.Context) error {
-	tick := time.NewTicker(time.Minute)
+	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	for minutes := 0; ; minutes++ {
+	var err error
+	if l.trimmed, err = filePages(); err != nil {
+		return fmt.Errorf("run ledger: %w", err)
+	}
+	for seconds := 1; ; seconds++ {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
-		if minutes%60 != 0 || l.room(l.reserve) != nil {
+		if err := l.trim(); err != nil {
+			l.log.Debug("memory not given back", "error", err)
+		}
+		if seconds%3600 != 60 || l.room(l.reserve) != nil {
 			continue
 		}
 		if n, err := l.Retire(ctx); err != nil {
