@@ -104,6 +104,7 @@ func (b *box) openControl() error {
 	var err error
 	if b.control, err = openControl(b.config.Data, b.log); err == nil {
 		b.closers = append(b.closers, b.control)
+		handle(b.control, "status", func(context.Context, struct{}) (any, error) { return b.health.Status(), nil })
 	}
 	return err
 }

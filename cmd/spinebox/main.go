@@ -92,7 +92,7 @@ func newCommand(decorate decorator) *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return asUsage(c, err) })
-	group(root, serveCommand(decorate), classifyCommand(), statusCommand(), queueCommand(), modelCommand(), backupCommand(), restoreCommand(), configCommand(), keyCommand(), panelCommand(), versionCommand())
+	group(root, serveCommand(decorate), classifyCommand(), statusCommand(), doctorCommand(), queueCommand(), modelCommand(), backupCommand(), restoreCommand(), configCommand(), keyCommand(), panelCommand(), versionCommand())
 	return root
 }
 
