@@ -25,14 +25,12 @@ func main() {
 	}
 	decoder := xray.Decoder{Limits: xray.Limits{Bytes: settings.Bytes, Pixels: settings.Pixels}}
 	var rights confine.Rights
-	converter := decode.Converter{Program: settings.Converter, Limits: settings.Limits}
-	_, err = os.Stat(converter.Program)
-	converts := err == nil
-	if converts {
+	converter := decode.Converter{Program: settings.Converter, Memory: settings.Limits.Memory}
+	if converter.There() {
 		decoder.Convert, rights = converter.Convert, converter.Rights()
 	}
 	child := decode.Child{
-		Converter: converts,
+		Converter: decoder.Convert != nil,
 		Decode: func(r io.ReaderAt, size int64) (*decode.Coded, error) {
 			g, err := decoder.Decode(r, size)
 			return (*decode.Coded)(g), err

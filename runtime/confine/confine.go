@@ -6,11 +6,11 @@
 //
 //   - opens no file but those of [Rights], and those only for reading,
 //   - has no sockets of its own: it keeps the descriptors that it was given,
-//   - sends no signal out of its confinement, gains no privilege by a program
-//     that it runs, and leaves no core dump,
+//   - sends no signal to another, changes nobody's limits, gains no privilege by
+//     a program that it runs, and leaves no core dump,
 //   - has bounded memory, bounded processor time and bounded files.
 //
-// Landlock does the first, a seccomp filter the second, resource limits the
+// Landlock does the first, a seccomp filter the next two, resource limits the
 // last. What the kernel does not have is left out and said in the [Report];
 // resource limits and no_new_privs every kernel has.
 package confine
@@ -33,8 +33,8 @@ import (
 type Limits struct {
 	// Memory is how many bytes of address space the process may take beyond
 	// what it has when Self is called. Go reserves about a gigabyte that it
-	// never touches, so that the whole is no measure. Programs that it starts
-	// inherit the sum; [Program] gives them Memory alone.
+	// never touches, so that the whole is no measure. A program that it starts
+	// inherits the sum, and wants a limit of its own.
 	Memory int64
 	// File is how many bytes any file may have that the process writes; there
 	// are none but those in memory.
@@ -121,15 +121,6 @@ func (l Limits) set() error {
 	return nil
 }
 
-// Program bounds the memory of a program that the process has started.
-func (l Limits) Program(pid int) error {
-	limit := unix.Rlimit{Cur: uint64(l.Memory), Max: uint64(l.Memory)}
-	if err := unix.Prlimit(pid, unix.RLIMIT_AS, &limit, nil); err != nil {
-		return fmt.Errorf("limit a program's memory: %w", err)
-	}
-	return nil
-}
-
 // addressSpace returns the bytes of the process's address space (proc(5),
 // statm).
 func addressSpace() (int64, error) {
@@ -166,7 +157,7 @@ func filter() (bool, error) {
 		Flag:       seccomp.FilterFlagTSync,
 		Policy: seccomp.Policy{
 			DefaultAction: seccomp.ActionErrno,
-			Syscalls:      []seccomp.SyscallGroup{{Action: seccomp.ActionAllow, Names: names}},
+			Syscalls:      []seccomp.SyscallGroup{{Action: seccomp.ActionAllow, Names: names, NamesWithCondtions: conditional()}},
 		},
 	})
 	if err != nil {

@@ -95,6 +95,7 @@ func (c *child) end() *os.ProcessState {
 		if c.process != nil {
 			// The group first: its leader's number is free once it is waited for.
 			_ = syscall.Kill(-c.process.Pid, syscall.SIGKILL)
+			_ = c.process.Kill()
 			c.state, _ = c.process.Wait()
 		}
 		c.close()
@@ -139,8 +140,9 @@ func (c *child) receive(message any) error {
 
 // crashed says what the end of a child without an answer means for its file.
 func crashed(state *os.ProcessState) error {
-	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGXCPU {
-		return spine.Faultf(spine.Timeout, "decoding took more processor time than it may")
+	status, ok := state.Sys().(syscall.WaitStatus)
+	if ok && status.Signaled() && status.Signal() == syscall.SIGKILL {
+		return spine.Faultf(spine.Timeout, "the system ended the decoder, which took more processor time or memory than it may")
 	}
 	return spine.Faultf(spine.Corrupt, "decoding needs more memory than it may take, or crashes the decoder (%v)", state)
 }

@@ -13,19 +13,33 @@ import (
 	"spinebox/runtime/confine"
 )
 
+// prlimit limits a program's memory before it begins. It is of util-linux, which
+// every Debian has.
+const prlimit = "/usr/bin/prlimit"
+
 // Converter is the program that unpacks compressed DICOM: gdcmconv, of Debian's
 // libgdcm-tools. It runs within the child's confinement, with files in memory
 // for input and output.
 type Converter struct {
 	Program string
-	Limits  confine.Limits
+	Memory  int64 // the most that it may take, in bytes
+}
+
+// There reports whether the program can be run.
+func (c Converter) There() bool {
+	for _, path := range []string{c.Program, prlimit} {
+		if _, err := os.Stat(path); err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // Rights are what a child has to keep so that it can start the program: the
 // program itself, and the system's libraries.
 func (c Converter) Rights() confine.Rights {
 	return confine.Rights{
-		Run:  []string{c.Program, "/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/local/lib"},
+		Run:  []string{c.Program, prlimit, "/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/local/lib"},
 		Read: []string{"/etc/ld.so.cache", "/sys/devices/system/cpu"},
 	}
 }
@@ -75,15 +89,13 @@ func memoryFile(name string, content []byte) (*os.File, error) {
 func (c Converter) run(in, out *os.File) error {
 	const first = 3
 	path := func(n int) string { return "/proc/self/fd/" + strconv.Itoa(first+n) }
-	pid, err := syscall.ForkExec(c.Program, []string{"gdcmconv", "--raw", path(0), path(1)}, &syscall.ProcAttr{
+	limit := "--as=" + strconv.FormatInt(c.Memory, 10)
+	pid, err := syscall.ForkExec(prlimit, []string{prlimit, limit, c.Program, "--raw", path(0), path(1)}, &syscall.ProcAttr{
 		Env: []string{}, Files: []uintptr{0, 1, 2, in.Fd(), out.Fd()},
 		Sys: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
 	})
 	if err != nil {
 		return fmt.Errorf("start %s: %w", c.Program, err)
-	}
-	if err := c.Limits.Program(pid); err != nil && !errors.Is(err, syscall.ESRCH) {
-		return err
 	}
 	var status syscall.WaitStatus
 	for {
@@ -97,7 +109,7 @@ func (c Converter) run(in, out *os.File) error {
 		break
 	}
 	switch {
-	case status.Signaled() && (status.Signal() == syscall.SIGXCPU || status.Signal() == syscall.SIGKILL):
+	case status.Signaled() && status.Signal() == syscall.SIGKILL: // RLIMIT_CPU
 		return spine.Faultf(spine.Timeout, "unpacking the picture takes more processor time than it may")
 	case status.Signaled() || status.ExitStatus() != 0:
 		return spine.Faultf(spine.Corrupt, "a compressed picture that cannot be unpacked")

@@ -25,6 +25,9 @@ import (
 var program string
 
 func TestMain(m *testing.M) {
+	if program := os.Getenv(asParent); program != "" {
+		waitAsParent(program)
+	}
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "spinebox-decode")
 		if err != nil {
@@ -36,6 +39,16 @@ func TestMain(m *testing.M) {
 		}
 		return m.Run()
 	}())
+}
+
+// pngOfZeros is a black picture: next to nothing, however large.
+func pngOfZeros(t testing.TB, w, h int) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := (&png.Encoder{CompressionLevel: png.BestSpeed}).Encode(&b, image.NewGray16(image.Rect(0, 0, w, h))); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }
 
 func options(t testing.TB) Options {

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"spinebox/internal/spine"
-	"spinebox/runtime/confine"
 	"spinebox/runtime/xray"
 )
 
@@ -67,7 +66,7 @@ func TestPydicomConfined(t *testing.T) {
 		skipOrFail(t, o.Converter+" (libgdcm-tools)")
 	}
 	d := open(t, o)
-	converter := Converter{Program: o.Converter, Limits: confine.Limits{Memory: o.Memory}}
+	converter := Converter{Program: o.Converter, Memory: o.Memory}
 	decoder := xray.Decoder{Limits: xray.DefaultLimits(), Convert: converter.Convert}
 	pictures := 0
 	for _, path := range pydicomFiles(t) {

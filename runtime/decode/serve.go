@@ -33,7 +33,7 @@ func flags(o Options) []string {
 		"-bytes=" + strconv.FormatInt(o.Bytes, 10),
 		"-pixels=" + strconv.Itoa(o.Pixels),
 		"-memory=" + strconv.FormatInt(o.Memory, 10),
-		"-cpu=" + strconv.Itoa(seconds(o.Limit)),
+		"-cpu=" + strconv.Itoa(2*seconds(o.Limit)), // behind the clock, should it fail
 		"-converter=" + o.Converter,
 	}
 }

@@ -14,7 +14,6 @@ import (
 	"testing"
 
 	"spinebox/internal/spine"
-	"spinebox/runtime/confine"
 	"spinebox/runtime/decode"
 )
 
@@ -141,7 +140,7 @@ func compareWithPydicom(t *testing.T, dir string, ref reference) (outcome, how s
 	if err != nil {
 		t.Fatal(err)
 	}
-	converter := decode.Converter{Program: gdcmconv, Limits: confine.Limits{Memory: 512 << 20}}
+	converter := decode.Converter{Program: gdcmconv, Memory: 512 << 20}
 	g, err := Decoder{Limits: DefaultLimits(), Convert: converter.Convert}.Decode(f, info.Size())
 	if err != nil {
 		code := spine.CodeOf(err)
