@@ -13,9 +13,9 @@ import (
 	"spinebox/runtime/xray"
 )
 
-// pydicomFiles returns the DICOM files of the Python packages pydicom and
-// pydicom-data.
-func pydicomFiles(t testing.TB) []string {
+// pydicomPython returns the interpreter that has pydicom: the environment's, or
+// that of scripts/python-env.
+func pydicomPython(t testing.TB) string {
 	t.Helper()
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -28,7 +28,14 @@ func pydicomFiles(t testing.TB) []string {
 	if _, err := os.Stat(python); err != nil {
 		skipOrFail(t, "pydicom (scripts/python-env dicom runtime/xray/testdata/pydicom-requirements.txt)")
 	}
-	out, err := exec.Command(python, "-c", "import pydicom, data_store; print(pydicom.__path__[0], data_store.__path__[0], sep='\\n')").Output()
+	return python
+}
+
+// pydicomFiles returns the DICOM files of the Python packages pydicom and
+// pydicom-data.
+func pydicomFiles(t testing.TB) []string {
+	t.Helper()
+	out, err := exec.Command(pydicomPython(t), "-c", "import pydicom, data_store; print(pydicom.__path__[0], data_store.__path__[0], sep='\\n')").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
