@@ -50,8 +50,6 @@ func malformed(t *testing.T, n int) {
 	d := open(t, o)
 	var peak atomic.Int64
 	d.ended = func(s *os.ProcessState) {
-		// A child starts with this process's own peak to its name, so that this
-		// is an upper bound.
 		for kilobytes := s.SysUsage().(*syscall.Rusage).Maxrss; ; {
 			was := peak.Load()
 			if kilobytes<<10 <= was || peak.CompareAndSwap(was, kilobytes<<10) {
@@ -120,7 +118,13 @@ func malformed(t *testing.T, n int) {
 	d.Close()
 	t.Logf("%d files: %d pictures, %d unsupported, %d corrupt, %d too slow; the slowest took %.1f s; no child above %d MB",
 		n, outcomes[0].Load(), outcomes[1].Load(), outcomes[2].Load(), outcomes[3].Load(), time.Duration(slowest.Load()).Seconds(), peak.Load()>>20)
-	if peak.Load() >= 512<<20 {
+	// A child begins with this process's own peak to its name: that is no
+	// measure of the child.
+	var own syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &own); err != nil {
+		t.Fatal(err)
+	}
+	if peak.Load() >= 512<<20 && peak.Load() > own.Maxrss<<10 {
 		t.Errorf("a child took %d MB", peak.Load()>>20)
 	}
 	// A machine that is busy may be late with everything; a minute is no limit
@@ -232,7 +236,7 @@ func bombs(t *testing.T) [][]byte {
 		all = append(all, b)
 	}
 	// One of 36 megapixels that is all there: 35 kB, 72 MB when unpacked.
-	all = append(all, pngOfZeros(t, 6000, 6000))
+	all = append(all, pngOf(t, 6000, 6000))
 	// JPEGs, baseline and progressive.
 	var jpg bytes.Buffer
 	if err := jpeg.Encode(&jpg, image.NewYCbCr(image.Rect(0, 0, 16, 16), image.YCbCrSubsampleRatio420), nil); err != nil {
@@ -249,14 +253,14 @@ func bombs(t *testing.T) [][]byte {
 			all = append(all, b, append(bytes.Clone(b[:len(b)-2]), append(bytes.Repeat([]byte{0x55}, 100_000), 0xff, 0xd9)...))
 		}
 	}
-	// Deflated DICOM: a gigabyte of zeros in a megabyte.
+	// Deflated DICOM: 200 MB of zeros in 200 kB.
 	var packed bytes.Buffer
-	w, err := flate.NewWriter(&packed, flate.BestCompression)
+	w, err := flate.NewWriter(&packed, flate.BestSpeed)
 	if err != nil {
 		t.Fatal(err)
 	}
 	zeros := make([]byte, 1<<20)
-	for range 1024 {
+	for range 200 {
 		if _, err := w.Write(zeros); err != nil {
 			t.Fatal(err)
 		}
@@ -326,7 +330,7 @@ func TestTimeLimit(t *testing.T) {
 	o := options(t)
 	o.Limit = time.Millisecond
 	d := open(t, o)
-	if _, err := d.Decode(t.Context(), writeFile(t, "large.png", pngOf(t, 4000, 4000))); spine.CodeOf(err) != spine.Timeout {
+	if _, err := d.Decode(t.Context(), writeFile(t, "large.png", pngOf(t, 1500, 1500))); spine.CodeOf(err) != spine.Timeout {
 		t.Errorf("%v", err)
 	}
 	d = open(t, options(t))

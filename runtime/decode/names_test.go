@@ -119,7 +119,7 @@ func TestPlantedNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stderr.Close()
+	t.Cleanup(func() { stderr.Close() }) // after the decoder that gives it to its children
 	o := options(t)
 	o.Stderr = stderr
 	d := open(t, o)
