@@ -49,21 +49,85 @@ type box struct {
 	room      []part         // more of what outlives the last image
 	stuck     chan struct{}  // closed when TensorFlow does not come back
 	stuckOnce sync.Once
+	fail      context.CancelCauseFunc
+	front     []*stage // lamps and page: they run from the start to the end
 	closers
 }
 
 // openBox opens everything in order. What is not there now but may come (a
 // share, the broker) is a state of the running box and no error here.
-func openBox(c *config, log *slog.Logger, decorate decorator) (*box, error) {
-	b := &box{config: c, log: log, decorate: decorate, stuck: make(chan struct{}), health: health.New(version, time.Now())}
+// A part that fails calls fail.
+func openBox(c *config, log *slog.Logger, decorate decorator, fail context.CancelCauseFunc) (*box, error) {
+	b := &box{config: c, log: log, decorate: decorate, fail: fail, stuck: make(chan struct{}), health: health.New(version, time.Now())}
 	for _, open := range []func() error{
-		b.openDecoder, b.openLedger, b.openControl, b.openModel, b.openHealth, b.openRoom, b.openPipeline, b.openDesk, b.openShares, b.openUplink,
+		b.openPanel, b.openDecoder, b.openLedger, b.openKiosk, b.openControl, b.openModel, b.openHealth, b.openPipeline, b.openDesk, b.openShares, b.openUplink,
 	} {
 		if err := open(); err != nil {
 			return nil, errors.Join(err, b.Close())
 		}
 	}
 	return b, nil
+}
+
+// openPanel is the first thing that is done, and the panel runs from then on:
+// the lamps say that the box is starting while ledger and model take their time.
+func (b *box) openPanel() error {
+	front, err := b.config.Panel.open()
+	if err != nil {
+		return err
+	}
+	b.panel = panel.New(panel.Options{Lights: front.lights, Display: front.display, Log: b.log,
+		Report: func(p spine.PanelStatus) { b.health.Update(func(s *spine.Status) { s.Panel = p }) }})
+	b.beginFront(b.panel.Run, b.watch(b.panel.SetStatus))
+	return nil
+}
+
+// openKiosk begins the room's page before the model is there: a screen that is
+// switched on together with the box finds it.
+func (b *box) openKiosk() error {
+	if b.config.Kiosk.Listen == "" {
+		return nil
+	}
+	scale, err := legend()
+	if err != nil {
+		return err
+	}
+	b.kiosk, err = kiosk.New(kiosk.Options{Listen: b.config.Kiosk.Listen, Recent: recentResults, Scale: scale,
+		Health: b.health.Handler(b.ledger.Ready), Log: b.log})
+	if err != nil {
+		return err
+	}
+	switch err := b.kiosk.Listen(); {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return withHint(err, "another program has it, maybe another spinebox: `ss -ltnp` shows which; or give kiosk.listen another port")
+	case err != nil:
+		return err
+	}
+	b.painter = newPainter(b.kiosk.Show, b.log)
+	recent, err := b.ledger.Recent(recentResults)
+	if err != nil {
+		return err
+	}
+	for i := range recent {
+		b.kiosk.Show(newView(recent[len(recent)-1-i])) // the oldest first
+	}
+	b.beginFront(b.kiosk.Run, b.watch(b.kiosk.SetStatus))
+	return nil
+}
+
+// endFront leaves the lamps dark. The box's own Close tells what went wrong.
+func (b *box) endFront() {
+	for _, s := range slices.Backward(b.front) {
+		_ = s.Close()
+	}
+}
+
+// beginFront begins what runs before the rest of the box is opened, and ends
+// after it.
+func (b *box) beginFront(parts ...part) {
+	s := begin(b.fail, parts...)
+	b.front = append(b.front, s)
+	b.closers = append(b.closers, s)
 }
 
 func (b *box) openDecoder() error {
@@ -145,42 +209,6 @@ func (b *box) openHealth() error {
 	b.room = append(b.room, func(ctx context.Context) error {
 		return serveUntil(ctx, listener, b.health.Handler(b.ledger.Ready), b.log)
 	})
-	return nil
-}
-
-func (b *box) openRoom() error {
-	front, err := b.config.Panel.open()
-	if err != nil {
-		return err
-	}
-	b.panel = panel.New(panel.Options{Lights: front.lights, Display: front.display, Log: b.log,
-		Report: func(p spine.PanelStatus) { b.health.Update(func(s *spine.Status) { s.Panel = p }) }})
-	if b.config.Kiosk.Listen == "" {
-		return nil
-	}
-	scale, err := legend()
-	if err != nil {
-		return err
-	}
-	b.kiosk, err = kiosk.New(kiosk.Options{Listen: b.config.Kiosk.Listen, Recent: recentResults, Scale: scale,
-		Health: b.health.Handler(b.ledger.Ready), Log: b.log})
-	if err != nil {
-		return err
-	}
-	switch err := b.kiosk.Listen(); {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return withHint(err, "another program has it, maybe another spinebox: `ss -ltnp` shows which; or give kiosk.listen another port")
-	case err != nil:
-		return err
-	}
-	b.painter = newPainter(b.kiosk.Show, b.log)
-	recent, err := b.ledger.Recent(recentResults)
-	if err != nil {
-		return err
-	}
-	for i := range recent {
-		b.kiosk.Show(newView(recent[len(recent)-1-i])) // the oldest first
-	}
 	return nil
 }
 
@@ -286,12 +314,12 @@ func (b *box) openUplink() error {
 	return err
 }
 
-// roomParts are what must outlive the last image: lamps, page, ledger.
+// roomParts are what must outlive the last image, beside lamps and page.
 func (b *box) roomParts() []part {
-	parts := []part{b.control.Run, b.panel.Run, b.notifier.Run, b.ledger.Run, b.follow, b.keepAsking, b.watch(b.panel.SetStatus)}
+	parts := []part{b.control.Run, b.notifier.Run, b.ledger.Run, b.follow, b.keepAsking}
 	parts = append(parts, b.room...)
-	if b.kiosk != nil {
-		parts = append(parts, b.kiosk.Run, b.painter.Run, b.watch(b.kiosk.SetStatus))
+	if b.painter != nil {
+		parts = append(parts, b.painter.Run)
 	}
 	return parts
 }

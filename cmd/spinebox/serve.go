@@ -66,11 +66,13 @@ func serve(path string, log *slog.Logger, decorate decorator) error {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
 
-	box, err := openBox(config, log, decorate)
+	running, fail := context.WithCancelCause(context.Background())
+	defer fail(nil)
+	box, err := openBox(config, log, decorate, fail)
 	if err != nil {
 		return err
 	}
-	err = box.run(signals)
+	err = box.run(running, signals)
 	if err = errors.Join(err, box.Close()); err != nil {
 		return err
 	}
@@ -111,19 +113,18 @@ func begin(fail context.CancelCauseFunc, parts ...part) *stage {
 	return s
 }
 
-func (s *stage) end() error {
+// Close tells the parts to end and waits for them. A second call does nothing.
+func (s *stage) Close() error {
 	s.stop()
 	return s.group.Wait()
 }
 
 // run runs the box until the first signal or a part's failure, then ends it in
 // the order that loses nothing and leaves no lamp lit.
-func (b *box) run(signals <-chan os.Signal) error {
-	running, fail := context.WithCancelCause(context.Background())
-	defer fail(nil)
-	room := begin(fail, b.roomParts()...)
-	send := begin(fail, b.sendParts()...)
-	intake := begin(fail, b.intakeParts()...)
+func (b *box) run(running context.Context, signals <-chan os.Signal) error {
+	room := begin(b.fail, b.roomParts()...)
+	send := begin(b.fail, b.sendParts()...)
+	intake := begin(b.fail, b.intakeParts()...)
 
 	select {
 	case s := <-signals:
@@ -132,12 +133,14 @@ func (b *box) run(signals <-chan os.Signal) error {
 		b.log.Error("the service ends because a part of it failed", "error", context.Cause(running))
 	case <-b.stuck:
 		b.log.Error("the service ends to be started anew", "error", errStuck)
-		intakeErr := intake.end() // the failure of the image in hand is on the disk
-		return errors.Join(errStuck, intakeErr, send.end(), room.end())
+		intakeErr := intake.Close() // the failure of the image in hand is on the disk
+		defer b.endFront()
+		return errors.Join(errStuck, intakeErr, send.Close(), room.Close())
 	}
-	errs := []error{intake.end()} // finishes the image in hand
+	errs := []error{intake.Close()} // finishes the image in hand
 	b.lastSend(signals)
-	return errors.Join(append(errs, send.end(), room.end())...)
+	defer b.endFront()
+	return errors.Join(append(errs, send.Close(), room.Close())...)
 }
 
 // errStuck says that TensorFlow does not come back.

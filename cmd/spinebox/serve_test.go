@@ -167,3 +167,20 @@ func TestSystemdHearsHowTheServiceFares(t *testing.T) {
 	hear("STOPPING=1")
 	r.must(box.wait())
 }
+
+// While the model is loaded the room's page is there and says that the box is
+// starting; a model that cannot be loaded ends the service with its exit code.
+func TestTheRoomHearsThatTheBoxStarts(t *testing.T) {
+	r := newRig(t, "")
+	description := r.path("model/model.json")
+	r.must(os.Remove(description))
+	r.must(unix.Mkfifo(description, 0o600)) // reading it waits for a writer
+	box := r.serve()
+	r.until(box, "the page answers", func(s spine.Status) bool { return !s.Ready && s.Version != "" })
+	f, err := os.OpenFile(description, os.O_WRONLY, 0)
+	r.must(err)
+	r.must(f.Close())
+	if err := box.wait(); err == nil || box.ProcessState.ExitCode() != exitNoModel {
+		t.Errorf("it ended with %v\n%s", err, box.log)
+	}
+}

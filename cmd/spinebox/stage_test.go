@@ -13,13 +13,13 @@ func TestAPartThatEndsByItselfIsAnError(t *testing.T) {
 		running, fail := context.WithCancelCause(context.Background())
 		s := begin(fail, func(context.Context) error { return result })
 		<-running.Done()
-		if err := s.end(); err == nil {
+		if err := s.Close(); err == nil {
 			t.Errorf("a part returned %s, and the stage ended without an error", what)
 		}
 	}
 	running, fail := context.WithCancelCause(context.Background())
 	s := begin(fail, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, func(ctx context.Context) error { <-ctx.Done(); return nil })
-	if err := s.end(); err != nil || running.Err() != nil {
+	if err := s.Close(); err != nil || running.Err() != nil {
 		t.Errorf("parts that ended when told to: %v, %v", err, context.Cause(running))
 	}
 	fail(nil)

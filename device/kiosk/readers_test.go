@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -64,6 +65,21 @@ func TestTwoReadersStandSideBySide(t *testing.T) {
 	b.says("sentence", spine.ReadersDisagree.Sentence())
 	if got := ask[string](b, `document.body.innerText`); strings.Contains(got, "80 %") || len(ask[[]string](b, `[...document.querySelectorAll("#readers li")].map((e) => e.innerText)`)) > 0 {
 		t.Errorf("the readings of an answer that is withheld are told:\n%s", got)
+	}
+}
+
+// An answer's age stands beside it, and grows.
+func TestHowOldAnAnswerIs(t *testing.T) {
+	s, b := visit(t, 1280, 720)
+	v := classified("aa", spine.Normal)
+	v.Finished = time.Now().Add(-3 * time.Minute)
+	s.Show(v)
+	b.says("age", "3 min ago")
+	b.do(chromedp.Evaluate[chromedp.Void](`state.results[0].finished = new Date(Date.now() - 5 * 3600e3).toISOString()`))
+	b.says("age", "5 hours ago") // by itself, without an event
+	got := ask[[]string](b, `[5e3, 90e3, 3600e3, 7200e3, 47 * 3600e3, 72 * 3600e3].map((ms) => age(Date.now() - ms))`)
+	if want := []string{"just now", "1 min ago", "60 min ago", "2 hours ago", "47 hours ago", "3 days ago"}; !slices.Equal(got, want) {
+		t.Errorf("ages %q, want %q", got, want)
 	}
 }
 
@@ -132,8 +148,8 @@ func TestTheKeyboardReachesEverything(t *testing.T) {
 			return (e.id || e.innerText.replace(/\s+/g, " ")) + (s.outlineStyle === "none" || parseFloat(s.outlineWidth) < 2 ? ": its focus is not seen" : "");
 		})()`))
 	}
-	time := finished.Format("2 Jan")
-	if want := []string{"latest", "toggle", "opacity", time + " Scoliosis 94 %", "turn"}; !slices.Equal(reached, want) {
+	day := finished.Format("2 Jan")
+	if want := []string{"latest", "toggle", "opacity", day + " Scoliosis 94 %", "turn"}; !slices.Equal(reached, want) {
 		t.Errorf("by Tab one comes to %q, want %q", reached, want)
 	}
 	// Whoever stands in the list goes on in it.

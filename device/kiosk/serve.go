@@ -26,6 +26,7 @@ var pages embed.FS
 const (
 	maxReaders   = 16 // event streams at a time; a page holds one
 	beat         = 5 * time.Second
+	pace         = 100 * time.Millisecond // between two states: faster than anybody reads, slow enough for a small screen's browser
 	writeTimeout = 10 * time.Second
 )
 
@@ -203,7 +204,9 @@ func (s *Server) now(version string) (state, <-chan struct{}) {
 }
 
 // events streams the state to a page: at once, at each change, and a beat in
-// between, by which the page knows a hung box from a quiet one.
+// between, by which the page knows a hung box from a quiet one. When a whole
+// folder of X-rays arrives the page gets ten states a second and misses the
+// others: its browser shares the processor with the network.
 func (s *Server) events(w http.ResponseWriter, r *http.Request, version string) {
 	if s.readers.Add(1) > maxReaders {
 		s.readers.Add(-1)
@@ -232,6 +235,11 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request, version string) 
 		}
 		if send("state", data) != nil {
 			return
+		}
+		select {
+		case <-r.Context().Done():
+			return
+		case <-time.After(pace):
 		}
 		for same := true; same; {
 			select {

@@ -42,6 +42,11 @@ func service(s spine.Status) []group {
 		{Name: "Classified, refused, failed", Text: fmt.Sprintf("%d, %d, %d", s.Classified, s.Refused, s.Failed)},
 		{Name: "Duplicates", Text: fmt.Sprint(s.Duplicates)},
 	}}
+	confined := line{Name: "Files are decoded", Text: "confined"}
+	if s.Decoder.Landlock == 0 || !s.Decoder.Seccomp {
+		confined = line{Name: "Files are decoded", Text: "not fully confined by this kernel", Wait: true}
+	}
+	box.Lines = append(box.Lines, confined)
 	return []group{box, models(s), connections(s), thresholds(s), queue, keys()}
 }
 
@@ -94,7 +99,7 @@ func disk(d spine.DiskStatus) line {
 // X-ray.
 func obeys(problem string) string {
 	if problem == "" {
-		return "in order"
+		return "nothing to report"
 	}
 	return problem
 }
