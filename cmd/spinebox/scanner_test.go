@@ -165,7 +165,8 @@ func (s *scanner) deliver(n int) {
 // was whole.
 func unsteady(t *testing.T, files int) {
 	r := newRig(t, "")
-	r.configure("{name: scanner, path: scanner, mount: false, scan: 100ms, patience: 10m}")
+	// A second share that never comes must not hold the first one up.
+	r.configure("{name: scanner, path: scanner, mount: false, scan: 100ms, patience: 10m}, {name: second, path: nowhere}")
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	s := &scanner{rig: r, share: r.path("scanner"), random: rand.New(rand.NewPCG(seed, 0)), whole: map[string]string{}, final: map[string]string{}}
@@ -188,7 +189,7 @@ func unsteady(t *testing.T, files int) {
 	last := time.Now().Add(time.Second) // the looks after this have seen all
 	r.until(box, "every file has its result", func(status spine.Status) bool {
 		share := status.Shares["scanner"]
-		return share.Scanned.After(last) && share.Waiting == 0 && !status.Busy
+		return !status.Shares["second"].Online && share.Scanned.After(last) && share.Waiting == 0 && !status.Busy
 	})
 	r.must(box.end())
 

@@ -6,20 +6,26 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
+// finishing is how long one scan may take for finish: files that wait come first.
+const finishing = time.Second
+
 // finish does with the files that have their result what the configuration
-// says, until the limit. That they cannot be removed holds nothing else up: it
-// is a state, and tried again at every scan.
-func (w *Watcher) finish(ctx, limit context.Context, files []entry) (all, online bool, err error) {
+// says. all is false when there was not time for all of them. That they cannot
+// be removed holds nothing else up: it is a state, and tried again at every
+// scan.
+func (w *Watcher) finish(ctx context.Context, files []entry) (all, online bool, err error) {
 	w.keeps = nil
+	began := time.Now()
 	if w.o.Finished == Leave {
 		return true, true, nil
 	}
 	for _, e := range files {
-		if limit.Err() != nil {
+		if time.Since(began) > finishing {
 			return false, true, nil
 		}
 		if !w.seen[e.name].done {

@@ -143,6 +143,26 @@ func TestAnImageThatTakesItsTimeHidesNothing(t *testing.T) {
 	})
 }
 
+// The box's own disk in trouble is not the share's.
+func TestASpoolThatCannotBeMade(t *testing.T) {
+	r := newRig(t)
+	r.write("a.dcm", "picture end")
+	r.must(os.WriteFile(r.spool, nil, 0o600)) // a file where the folder should be
+	for range 3 {
+		if err := r.scan(); err == nil || !r.Status().Online || !strings.HasPrefix(r.Status().Error, "Make the spool") {
+			t.Errorf("scan: %v, status %+v", err, r.Status())
+		}
+	}
+	r.must(os.Rename(r.root, r.root+".away"))
+	if err := r.scan(); err == nil || r.Status().Online {
+		t.Errorf("scan: %v, status %+v", err, r.Status())
+	}
+	r.must(os.Rename(r.root+".away", r.root))
+	r.must(os.Remove(r.spool))
+	r.scans(2)
+	r.want("picture end")
+}
+
 // Somebody cleans up where he should not.
 func TestTheSpoolIsMadeAgain(t *testing.T) {
 	r := newRig(t)

@@ -41,10 +41,10 @@ func (w *Watcher) Scan(ctx context.Context) (more bool, err error) {
 }
 
 func (w *Watcher) scan(ctx context.Context) (online, more bool, err error) {
-	if err := w.prepare(); err != nil {
-		return w.Status().Online, false, err
+	spoiled := w.prepare()
+	if spoiled == nil {
+		w.retry(ctx) // what is held does not need the share
 	}
-	w.retry(ctx) // what is held does not need the share
 	began := time.Now()
 	found, err := visit(ctx, &w.lane, w.tree.walk, func(listing) {})
 	if err != nil {
@@ -58,6 +58,9 @@ func (w *Watcher) scan(ctx context.Context) (online, more bool, err error) {
 		return true, false, err
 	}
 	w.progress()
+	if spoiled != nil {
+		return true, false, spoiled
+	}
 	limit, stop := context.WithTimeout(ctx, max(freshness, 2*w.walked))
 	defer stop()
 	all, online, err := w.takeAll(ctx, limit, found.files)
@@ -65,13 +68,14 @@ func (w *Watcher) scan(ctx context.Context) (online, more bool, err error) {
 	if err == nil {
 		err = w.trouble(ctx)
 	}
-	if err != nil || !all {
-		return online, !all, err
-	}
-	if all, online, err = w.finish(ctx, limit, found.files); err != nil {
+	if err != nil {
 		return online, false, err
 	}
-	return true, !all, w.forget()
+	finished, online, err := w.finish(ctx, found.files)
+	if err != nil {
+		return online, false, err
+	}
+	return true, !all || !finished, w.forget()
 }
 
 // takeAll takes the files that are due, until the limit. all is false when

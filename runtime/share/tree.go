@@ -215,7 +215,7 @@ func (t tree) list(l *listing, root int, folder string, alive pulse) (folders []
 				continue
 			}
 			if len(l.files) >= maxEntries {
-				return nil, fmt.Errorf("it holds more than %d files", maxEntries)
+				return nil, fmt.Errorf("it holds more than %d files; remove what is finished from it", maxEntries)
 			}
 			if err := alive("stat"); err != nil {
 				return nil, err
