@@ -135,7 +135,7 @@ func describeShare(s spine.ShareStatus) string {
 		text = "OFFLINE"
 	}
 	if s.Waiting > 0 {
-		text += fmt.Sprintf(", %d files not settled yet", s.Waiting)
+		text += fmt.Sprintf(", %d waiting", s.Waiting)
 	}
 	if s.Error != "" {
 		text += ": " + s.Error

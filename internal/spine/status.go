@@ -43,7 +43,7 @@ type Status struct {
 // ShareStatus is the state of one watched share.
 type ShareStatus struct {
 	Online  bool      `json:"online"`
-	Waiting int       `json:"waiting"` // files seen but not settled yet
+	Waiting int       `json:"waiting"` // files that have no result yet
 	Scanned time.Time `json:"scanned"` // the end of the last whole scan
 	Error   string    `json:"error,omitempty"`
 }

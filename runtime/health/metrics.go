@@ -79,7 +79,7 @@ func gauges() []gauge {
 					give(truth(share.Online), name)
 				}
 			}},
-		{"spinebox_share_waiting_files", "Files of the share that are not settled yet.", prometheus.GaugeValue, []string{"share"},
+		{"spinebox_share_waiting_files", "Files of the share that have no result yet.", prometheus.GaugeValue, []string{"share"},
 			func(s spine.Status, give func(float64, ...string)) {
 				for name, share := range s.Shares {
 					give(float64(share.Waiting), name)

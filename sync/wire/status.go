@@ -43,7 +43,7 @@ type State struct {
 type Shares struct {
 	Watched int `json:"watched"`
 	Online  int `json:"online"`
-	Waiting int `json:"waiting"` // files seen but not settled yet, on all of them
+	Waiting int `json:"waiting"` // files that have no result yet, on all of them
 }
 
 // Queue is what waits.
