@@ -21,7 +21,7 @@ export CGO_LDFLAGS := -L$(TF)/lib -Wl,-rpath,$(TF)/lib $(GOLD)
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: tensorflow
 tensorflow: $(TF)/complete ## fetch TensorFlow's C library (once, pinned by hash)
@@ -74,6 +74,23 @@ bench: build ## measure against the rivals in the same run, and write docs/bench
 	$(GO) build -o bin/bench-worker ./scripts/bench/worker
 	$(GO) build -o bin/bench-drain ./scripts/bench/drain
 	@scripts/bench/drive.py
+
+NFPM := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.0
+
+# A version that Debian understands: it begins with a digit.
+package_version = $(or $(shell echo '$(VERSION)' | sed -n 's/^v\?\([0-9]\+\..*\)/\1/p' | tr - +),0.0.0+$(shell echo '$(VERSION)' | tr - +))
+
+.PHONY: package
+package: tensorflow ## make the box's Debian package in bin/package/
+	@mkdir -p bin/package
+	CGO_LDFLAGS='-L$(TF)/lib -Wl,-rpath,/usr/lib/spinebox' $(GO) build -ldflags '-X main.version=$(VERSION)' -o bin/package/ ./cmd/spinebox
+	CGO_ENABLED=0 $(GO) build -o bin/package/ ./cmd/spinebox-decode
+	@rm -f bin/package/*.deb
+	ARCH=$(ARCH) VERSION='$(package_version)' CGO_ENABLED=0 $(GO) run $(NFPM) package --config systemd/nfpm.yml --packager deb --target bin/package/
+
+.PHONY: package-test
+package-test: package ## look whether the package is whole
+	@scripts/package-test bin/package/*.deb
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 

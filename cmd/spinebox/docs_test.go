@@ -59,6 +59,10 @@ func TestTheUnitFitsTheConfiguration(t *testing.T) {
 	if !strings.Contains(unit, "\nMountFlags=slave\n") {
 		t.Error("a remount would not reach the service")
 	}
+	// Without both, a model that is tried is not tried behind the one at work.
+	if !strings.Contains(unit, "\nLimitNICE=+0\n") || !strings.Contains(unit, "\nSystemCallFilter=setpriority\n") {
+		t.Error("a thread's priority that was lowered could not be raised again")
+	}
 	for line := range strings.Lines(unit) {
 		if key, value, _ := strings.Cut(line, "="); strings.HasSuffix(key, "Paths") && strings.Contains(value, "/srv") {
 			t.Errorf("%s would keep an old share in view", strings.TrimSpace(line))
