@@ -135,7 +135,7 @@ func (r *rig) deaf() {
 func (r *rig) scan() error {
 	r.t.Helper()
 	r.clock = r.clock.Add(2 * time.Second)
-	_, err := r.Scan(r.t.Context())
+	_, err := r.look(r.t.Context())
 	return err
 }
 

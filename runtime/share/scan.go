@@ -27,12 +27,12 @@ type file struct {
 	digest  string    // of the copy at the last look
 }
 
-// Scan looks over the share once and hands over the files that are due. It
+// look looks over the share once and hands over the files that are due. It
 // waits until they are brought to their end, but for no longer than it may work
 // on one listing: more says that the next scan has something to do at once. It
 // returns what kept it from its work, if anything; the share being offline is
-// such an error. It must not be called beside Run.
-func (w *Watcher) Scan(ctx context.Context) (more bool, err error) {
+// such an error.
+func (w *Watcher) look(ctx context.Context) (more bool, err error) {
 	online, more, err := w.scan(ctx)
 	if ctx.Err() == nil {
 		w.conclude(online, err)

@@ -275,7 +275,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 		case <-pause.C:
 		}
 		// What went wrong is in the status, and was logged when it changed.
-		more, _ := w.Scan(ctx)
+		more, _ := w.look(ctx)
 		w.alive()
 		hints.follow(ctx, w)
 		if next = time.Now(); !more {
