@@ -268,7 +268,7 @@ setInterval(() => {
   if (!state) return;
   renderAge();
   renderService(state.room.service);
-}, 10000);
+}, 5000);
 
 // Hands
 
