@@ -35,9 +35,9 @@ type box struct {
 	decoder   *decode.Decoder
 	ledger    *ledger.Ledger
 	control   *control
-	swapping  sync.Mutex // guards model and known once the service runs
-	model     reader
-	known     []knownAnswer // of the model
+	swapping  sync.Mutex // guards readers and known once the service runs
+	readers   readers
+	known     []testPicture // for the readers
 	asked     int           // how often a known answer was asked for
 	decorate  decorator
 	panel     *panel.Panel
@@ -60,7 +60,7 @@ type box struct {
 func openBox(c *config, log *slog.Logger, decorate decorator, fail context.CancelCauseFunc) (*box, error) {
 	b := &box{config: c, log: log, decorate: decorate, fail: fail, stuck: make(chan struct{}), health: health.New(version, time.Now())}
 	for _, open := range []func() error{
-		b.openPanel, b.openDecoder, b.openLedger, b.openKiosk, b.openControl, b.openModel, b.openHealth, b.openPipeline, b.openDesk, b.openShares, b.openUplink,
+		b.openPanel, b.openDecoder, b.openLedger, b.openKiosk, b.openControl, b.openModels, b.openHealth, b.openPipeline, b.openDesk, b.openShares, b.openUplink,
 	} {
 		if err := open(); err != nil {
 			return nil, errors.Join(err, b.Close())
@@ -173,23 +173,23 @@ func (b *box) openControl() error {
 	return err
 }
 
-func (b *box) openModel() error {
+func (b *box) openModels() error {
 	began := time.Now()
-	model, err := openModel(b.config)
+	opened, err := openReaders(context.Background(), b.config)
 	if err != nil {
 		return err
 	}
-	b.model = model
+	b.readers = opened
 	b.closers = append(b.closers, closer(func() error {
 		if b.isStuck() {
 			return nil
 		}
-		return b.model.Close()
+		return b.readers.Close()
 	}))
-	if b.known, err = knownAnswers(context.Background(), model.Folder(), model.Description(), b.decoder.Decode); err != nil {
+	if b.known, err = opened.testPictures(context.Background(), b.decoder.Decode); err != nil {
 		return fmt.Errorf("%w: %w", errModel, err)
 	}
-	b.announce(time.Since(began))
+	b.announce(opened.opened, time.Since(began))
 	b.askKnown(context.Background())
 	handle(b.control, "model/activate", b.activate)
 	return nil

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -72,8 +73,16 @@ type answer struct {
 	Heatmap       *heatmapAnswer          `json:"heatmap,omitempty"`
 	Overlay       string                  `json:"overlay,omitempty"`
 	Model         spine.ModelID           `json:"model"`
+	Second        *readingAnswer          `json:"second,omitempty"` // of two readers; the first's is above
 	Unsigned      bool                    `json:"unsigned"`
 	Timings       spine.Timings           `json:"timings"`
+}
+
+type readingAnswer struct {
+	Model         spine.ModelID           `json:"model"`
+	Label         spine.Label             `json:"label"`
+	Probabilities map[spine.Label]float64 `json:"probabilities"`
+	Heatmap       *heatmapAnswer          `json:"heatmap,omitempty"`
 }
 
 type heatmapAnswer struct {
@@ -99,18 +108,18 @@ func classify(ctx context.Context, o classifyOptions, files []string, out, errs 
 	// The first picture is decoded while TensorFlow loads: on a small box
 	// that is half of what somebody waits for.
 	first := decodeAhead(ctx, files[0], decoder.Decode)
-	model, err := openModel(config)
+	opened, err := openReaders(ctx, config)
 	if err != nil {
 		return err
 	}
-	defer model.Close()
-	judge := pipeline.NewJudge(first.decode, model, config.rules(), log)
+	defer opened.Close()
+	judge := pipeline.NewJudge(first.decode, opened.Readers, config.rules(), log)
 
 	buffered := bufio.NewWriter(out)
-	p := printer{out: buffered, json: o.json, files: files, unsigned: model.unsigned()}
+	p := printer{out: buffered, json: o.json, files: files, unsigned: opened.unsigned()}
 	failed := 0
 	err = inOrder(ctx, files, judge, func(file string, verdict pipeline.Verdict) error {
-		a := newAnswer(file, verdict, model)
+		a := newAnswer(file, verdict, opened)
 		if o.out != "" {
 			if a.Overlay, err = writeOverlay(o.out, file, verdict); err != nil {
 				return err
@@ -192,7 +201,7 @@ func classifyConfig(o classifyOptions) (*config, error) {
 		return nil, err
 	}
 	if o.model != "" {
-		c.Models.Path, c.Models.AllowUnsigned = o.model, true
+		c.Models.Path, c.Models.Second, c.Models.AllowUnsigned = o.model, "", true
 	}
 	if o.method != "" {
 		c.Inference.Method = o.method
@@ -228,20 +237,30 @@ func (a *ahead) decode(ctx context.Context, path string) (*spine.Picture, error)
 	return a.other(ctx, path)
 }
 
-func newAnswer(file string, v pipeline.Verdict, model reader) answer {
+func newAnswer(file string, v pipeline.Verdict, by readers) answer {
 	d := v.Decision
 	a := answer{
 		Use: spine.IntendedUse, File: file, Outcome: d.Outcome, Code: d.Code, Label: d.Label,
-		Sentence: d.Code.Sentence(), Reason: d.Reason, Model: model.id(), Unsigned: model.unsigned(), Timings: v.Timings,
+		Sentence: d.Code.Sentence(), Reason: d.Reason, Model: by.opened[0].id(), Unsigned: by.unsigned(), Timings: v.Timings,
 	}
-	for _, r := range v.Readings {
-		a.Probabilities = map[spine.Label]float64{}
-		for i, label := range r.Labels {
-			a.Probabilities[label] = r.Probabilities[i]
+	for i, r := range v.Readings {
+		one := newReading(r)
+		if i == 0 {
+			a.Probabilities, a.Heatmap = one.Probabilities, one.Heatmap
+			continue
 		}
-		if h := r.Heatmap; h != nil {
-			a.Heatmap = &heatmapAnswer{r.Method, h.Width, h.Height, h.Max, h.Content, h.Values}
-		}
+		a.Second = &one
+	}
+	return a
+}
+
+func newReading(r spine.Reading) readingAnswer {
+	a := readingAnswer{Model: r.Model, Label: r.Label, Probabilities: map[spine.Label]float64{}}
+	for i, label := range r.Labels {
+		a.Probabilities[label] = r.Probabilities[i]
+	}
+	if h := r.Heatmap; h != nil {
+		a.Heatmap = &heatmapAnswer{r.Method, h.Width, h.Height, h.Max, h.Content, h.Values}
 	}
 	return a
 }
@@ -252,7 +271,8 @@ func writeOverlay(folder, file string, v pipeline.Verdict) (string, error) {
 	if len(v.Readings) == 0 {
 		return "", nil
 	}
-	drawing, err := explain.Overlay(v.Picture, &v.Readings[0], explain.Options{Withheld: v.Decision.Code})
+	shown := max(slices.IndexFunc(v.Readings, func(r spine.Reading) bool { return r.Heatmap != nil }), 0)
+	drawing, err := explain.Overlay(v.Picture, &v.Readings[shown], explain.Options{Withheld: v.Decision.Code})
 	if err != nil {
 		return "", err
 	}

@@ -57,6 +57,9 @@ type shareConfig struct {
 
 type modelsConfig struct {
 	Path          string `yaml:"path"`
+	Second        string `yaml:"second"`
+	Heatmap       string `yaml:"heatmap"`
+	Order         string `yaml:"order"`
 	AllowUnsigned bool   `yaml:"allow_unsigned"`
 }
 
@@ -181,7 +184,7 @@ func (c *config) wrong(key, format string, args ...any) problem {
 // resolve makes the paths absolute, beginning at the file's own folder, so
 // that a configuration can be carried about together with what it names.
 func (c *config) resolve(folder string) {
-	paths := []*string{&c.Key, &c.Data, &c.Decoder, &c.Models.Path, &c.Broker.CA, &c.Broker.Cert, &c.Broker.CertKey, &c.Broker.PasswordFile}
+	paths := []*string{&c.Key, &c.Data, &c.Decoder, &c.Models.Path, &c.Models.Second, &c.Broker.CA, &c.Broker.Cert, &c.Broker.CertKey, &c.Broker.PasswordFile}
 	for i := range c.Shares {
 		paths = append(paths, &c.Shares[i].Path)
 	}

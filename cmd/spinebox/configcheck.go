@@ -44,6 +44,18 @@ func (c *config) validate() []problem {
 	for i := range c.Shares {
 		all = append(all, c.validateShare(i)...)
 	}
+	if !slices.Contains(heatmapReaders(), c.Models.Heatmap) {
+		wrong("models.heatmap", "%q is none of %s", c.Models.Heatmap, strings.Join(heatmapReaders(), ", "))
+	}
+	if !slices.Contains(readingOrders(), c.Models.Order) {
+		wrong("models.order", "%q is none of %s", c.Models.Order, strings.Join(readingOrders(), ", "))
+	}
+	if c.Models.Second != "" && c.Models.Path == "" {
+		wrong("models.second", "it is given without models.path; name both, or install both: `spinebox model install DIR --activate --reader second`")
+	}
+	if c.Models.Second != "" && filepath.Clean(c.Models.Second) == filepath.Clean(c.Models.Path) {
+		wrong("models.second", "it is the first reader's model; a second opinion comes from another one")
+	}
 	if _, err := explain.ParseMethod(c.Inference.Method); err != nil {
 		wrong("inference.method", "%v", err)
 	}
@@ -215,12 +227,25 @@ func (c *config) inspect() (problems []problem, notes []string) {
 	if c.Data != "" {
 		wrong("data", checkWritable(c.Data))
 	}
-	wrong("models.path", c.inspectModel())
+	folders, err := c.modelFolders()
+	switch {
+	case errors.Is(err, slots.ErrEmpty):
+		wrong("models.path", errors.New("no model is installed and active; run `spinebox model install DIR --activate`, or name a model's folder here"))
+	default:
+		wrong("models.path", err)
+	}
+	for i, dir := range folders {
+		d, err := c.inspectModel(dir)
+		wrong([]string{"models.path", "models.second"}[i], err)
+		if err == nil && len(d.Gaps()) > 0 {
+			notes = append(notes, gapsNote(d))
+		}
+	}
 	if c.Decoder != "" {
 		_, err := os.Stat(c.Decoder)
 		wrong("decoder", err)
 	}
-	_, err := c.Broker.tls()
+	_, err = c.Broker.tls()
 	wrong("broker.ca", err)
 	_, err = c.Broker.password()
 	wrong("broker.password_file", err)
@@ -241,22 +266,21 @@ func (c *config) inspect() (problems []problem, notes []string) {
 	return problems, notes
 }
 
-func (c *config) inspectModel() error {
-	dir, err := c.modelFolder(slots.First)
-	if errors.Is(err, slots.ErrEmpty) {
-		return errors.New("no model is installed and active; run `spinebox model install DIR --activate`, or name a model's folder here")
-	}
-	if err != nil {
-		return err
-	}
+func (c *config) inspectModel(dir string) (*description.Model, error) {
 	d, err := description.Load(dir)
 	if errors.Is(err, description.ErrMissing) {
-		return fmt.Errorf("there is no model in %s; put a model folder there", dir)
+		return nil, fmt.Errorf("there is no model in %s; put a model folder there", dir)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return c.allowed(d)
+	return d, c.allowed(d)
+}
+
+// gapsNote says what a model's description has no limit for.
+func gapsNote(d *description.Model) string {
+	return fmt.Sprintf("the model %s %s has no limits for: %s. It answers all the same; a model that is trained anew has them",
+		d.Name, d.Version, strings.Join(d.Gaps(), "; "))
 }
 
 // allowed says whether the model may run. No release is signed yet: until the

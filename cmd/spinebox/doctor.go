@@ -22,7 +22,6 @@ import (
 
 	"spinebox/internal/spine"
 	"spinebox/models/description"
-	"spinebox/models/slots"
 	"spinebox/sync/wire"
 )
 
@@ -126,7 +125,8 @@ func diagnosis(all []finding, ofConfiguration bool) error {
 
 // examine looks at all but the configuration itself.
 func (c *config) examine(ctx context.Context) []finding {
-	all := []finding{c.examineKey(), c.examineData(), c.examineDisk(), c.examineDecoder(), c.examineModel(ctx)}
+	all := []finding{c.examineKey(), c.examineData(), c.examineDisk(), c.examineDecoder()}
+	all = append(all, c.examineModels(ctx)...)
 	for _, s := range c.Shares {
 		all = append(all, s.examine())
 	}
@@ -183,11 +183,19 @@ func (c *config) examineDecoder() finding {
 	return finding{Name: "decoder", State: fine, What: "files are decoded in a confined process"}
 }
 
-func (c *config) examineModel(ctx context.Context) finding {
-	dir, err := c.modelFolder(slots.First)
+func (c *config) examineModels(ctx context.Context) []finding {
+	folders, err := c.modelFolders()
 	if err != nil {
-		return finding{"model", wrong, err.Error(), "`spinebox model install DIR --activate`"}
+		return []finding{{"model", wrong, err.Error(), "`spinebox model install DIR --activate`"}}
 	}
+	var all []finding
+	for _, dir := range folders {
+		all = append(all, c.examineModel(ctx, dir))
+	}
+	return all
+}
+
+func (c *config) examineModel(ctx context.Context, dir string) finding {
 	d, err := description.Load(dir)
 	if err == nil {
 		err = c.allowed(d)

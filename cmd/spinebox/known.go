@@ -108,7 +108,36 @@ func (b *box) keepAsking(ctx context.Context) error {
 	}
 }
 
-// askKnown asks the model at work for one known answer and notes how it went.
+// testPicture is a known answer and the reader that is asked for it.
+type testPicture struct {
+	of reader
+	knownAnswer
+}
+
+// testPictures are the known answers of all readers, taking turns.
+func (r readers) testPictures(ctx context.Context, decode pipeline.Decoder) ([]testPicture, error) {
+	var all [][]knownAnswer
+	most := 0
+	for _, m := range r.opened {
+		known, err := knownAnswers(ctx, m.Folder(), m.Description(), decode)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, known)
+		most = max(most, len(known))
+	}
+	var turns []testPicture
+	for i := range most {
+		for k, known := range all {
+			if i < len(known) {
+				turns = append(turns, testPicture{r.opened[k], known[i]})
+			}
+		}
+	}
+	return turns, nil
+}
+
+// askKnown asks one reader for one known answer and notes how it went.
 // Until it is right again, no X-ray is taken.
 func (b *box) askKnown(ctx context.Context) {
 	b.swapping.Lock()
@@ -116,10 +145,10 @@ func (b *box) askKnown(ctx context.Context) {
 	if len(b.known) == 0 {
 		return
 	}
-	model, ask := b.model, b.known[b.asked%len(b.known)]
+	ask := b.known[b.asked%len(b.known)]
 	b.asked++
 	done := make(chan error, 1)
-	go func() { done <- ask.check(ctx, model.Model) }()
+	go func() { done <- ask.check(ctx, ask.of.Model) }()
 	limit := time.NewTimer(b.config.Limits.Network)
 	defer limit.Stop()
 	var err error

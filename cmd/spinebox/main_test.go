@@ -72,7 +72,8 @@ func TestCommands(t *testing.T) {
 			e.Setenv("MODEL", filepath.Join(e.WorkDir, "model"))
 			e.Setenv("KIOSK", freeAddress(t))
 			e.Setenv("TF_CPP_MIN_LOG_LEVEL", "1") // the library's chatter fills a failure's report
-			return errors.Join(installDecoder(e), modeltest.Write(filepath.Join(e.WorkDir, "model")))
+			return errors.Join(installDecoder(e), modeltest.Write(filepath.Join(e.WorkDir, "model")),
+				modeltest.Write(filepath.Join(e.WorkDir, "second")))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":   scripttest.Exits,

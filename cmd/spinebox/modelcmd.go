@@ -197,7 +197,7 @@ func try(ctx context.Context, c *config, dir string) error {
 		return err
 	}
 	defer decoder.Close()
-	m, err := c.openBehind(ctx, dir, decoder.Decode)
+	m, err := c.openBehind(ctx, dir, c.inferOptions(0, 1), decoder.Decode)
 	if err != nil {
 		return err
 	}
@@ -369,6 +369,9 @@ func printModel(out io.Writer, d *description.Model) error {
 	}
 	line("trained on", "%d pictures, %d epochs%s", d.Training.Pictures, d.Training.Epochs, map[bool]string{true: "; made X-rays, for demonstration only"}[d.Phantom])
 	line("confidence", "answers from %.3f", d.Thresholds.Confidence)
+	for _, gap := range d.Gaps() {
+		line("no limit", "for %s", gap)
+	}
 	line("golden", "%d cases", len(d.Golden))
 	if d.MinimumSpinebox != "" {
 		line("needs", "spinebox %s", d.MinimumSpinebox)

@@ -93,6 +93,9 @@ func printStatus(out io.Writer, s spine.Status) error {
 	for _, m := range s.Models {
 		line("model", "%s %s (%.12s)%s", m.Name, m.Version, m.Digest, map[bool]string{true: ", not signed"}[s.Unsigned])
 	}
+	if s.Reading != "" {
+		line("reading", "%s", s.Reading)
+	}
 	line("decoding", "%s", describeDecoder(s.Decoder))
 	for _, name := range slices.Sorted(maps.Keys(s.Shares)) {
 		line("share", "%s %s", name, describeShare(s.Shares[name]))

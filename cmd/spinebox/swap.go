@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"spinebox/internal/spine"
@@ -17,68 +18,87 @@ type closer func() error
 
 func (c closer) Close() error { return c() }
 
-// announce says which model answers.
-func (b *box) announce(took time.Duration) {
-	id, unsigned := b.model.id(), b.model.unsigned()
-	b.log.Info("the model is ready", "name", id.Name, "version", id.Version, "digest", id.Digest, "took", took.Round(time.Millisecond))
-	if unsigned {
-		b.log.Warn("the model is not signed: for demonstration and tests only")
+// announce says which models answer: those that were just opened, what they
+// have no limits for, and how two of them read.
+func (b *box) announce(opened []reader, took time.Duration) {
+	for _, m := range opened {
+		b.log.Info("the model is ready", "name", m.id().Name, "version", m.id().Version, "digest", m.id().Digest,
+			"took", took.Round(time.Millisecond))
+		if m.unsigned() {
+			b.log.Warn("the model is not signed: for demonstration and tests only")
+		}
+		if len(m.Description().Gaps()) > 0 {
+			b.log.Warn(gapsNote(m.Description()))
+		}
+	}
+	all := b.readers
+	if all.way != "" {
+		b.log.Info("two readers read every picture", "way", all.way)
 	}
 	b.health.Update(func(s *spine.Status) {
-		s.Ready, s.Models, s.Unsigned = true, []spine.ModelID{id}, unsigned
-		s.Phantom = b.model.Description().Phantom
+		s.Ready, s.Models, s.Unsigned, s.Phantom, s.Reading = true, all.ids(), all.unsigned(), all.phantom(), all.way
 	})
 }
 
-// judge returns who answers with the present model, and the digest of what he
+// judge returns who answers with the present models, and the digest of what he
 // decides by.
 func (b *box) judge() (judge *pipeline.Judge, decides string) {
 	rules := b.config.rules()
-	thresholds := map[string]float64{
-		"confidence": b.model.Confidence(), "max_hues": rules.Gate.MaxHues, "min_side": float64(rules.Gate.MinSide),
-	}
+	thresholds := b.readers.thresholds(rules)
 	b.health.Update(func(s *spine.Status) { s.Thresholds = thresholds })
 	rules.Stuck = b.giveUp
-	var network pipeline.Reader = b.model
+	networks := b.readers.Readers
 	if b.decorate != nil {
-		network = b.decorate(network)
+		networks.List = nil
+		for _, n := range b.readers.List {
+			networks.List = append(networks.List, b.decorate(n))
+		}
 	}
-	return pipeline.NewJudge(b.decoder.Decode, network, rules, b.log),
-		wire.DecisionDigest(thresholds, []spine.ModelID{b.model.id()})
+	return pipeline.NewJudge(b.decoder.Decode, networks, rules, b.log), wire.DecisionDigest(thresholds, b.readers.ids())
 }
 
-// activate puts an installed model in the place of the present one, between two
-// images. Until it has been tried, nothing has changed; the state on the disk
-// comes before the swap, so that a service that dies in between finds what was
-// tried.
+// activate puts an installed model in the place of one that reads, or beside it
+// as the second reader, between two images. Until it has been tried, nothing has
+// changed; the state on the disk comes before the swap, so that a service that
+// dies in between finds what was tried.
 func (b *box) activate(ctx context.Context, a activation) (any, error) {
 	b.swapping.Lock()
 	defer b.swapping.Unlock()
-	if a.Reader != slots.First {
-		return nil, fmt.Errorf("this box has one reader, and no %s one", a.Reader)
+	place := slices.Index([]slots.Reader{slots.First, slots.Second}, a.Reader)
+	if place < 0 {
+		return nil, fmt.Errorf("there is no %s reader", a.Reader)
 	}
 	began := time.Now()
 	store := b.config.slots()
-	m, err := b.config.openBehind(ctx, store.Path(a.Digest), b.decoder.Decode)
+	m, err := b.config.openBehind(ctx, store.Path(a.Digest), b.config.inferOptions(place, max(place+1, len(b.readers.opened))), b.decoder.Decode)
 	if err != nil {
 		return nil, err
 	}
-	known, err := knownAnswers(ctx, store.Path(a.Digest), m.Description(), b.decoder.Decode)
+	next := b.readers.with(place, reader{m})
+	if len(next.opened) > len(b.readers.opened) {
+		err = next.settle(ctx, b.config)
+	}
+	var known []testPicture
+	if err == nil {
+		known, err = next.testPictures(ctx, b.decoder.Decode)
+	}
 	if err == nil {
 		err = store.Activate(a.Reader, a.Digest)
 	}
 	if err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
-	former := b.model
-	b.model, b.known = reader{m}, known
+	former := b.readers.opened[place:min(place+1, len(b.readers.opened))]
+	b.readers, b.known = next, known
 	judge, decides := b.judge()
 	b.pipeline.Replace(judge, decides, func() {
-		if err := former.Close(); err != nil {
-			b.log.Warn("the former model's session does not close", "error", err)
+		for _, m := range former {
+			if err := m.Close(); err != nil {
+				b.log.Warn("the former model's session does not close", "error", err)
+			}
+			b.log.Info("the former model is closed", "name", m.id().Name, "version", m.id().Version)
 		}
-		b.log.Info("the former model is closed", "name", former.id().Name, "version", former.id().Version)
 	})
-	b.announce(time.Since(began))
+	b.announce([]reader{{m}}, time.Since(began))
 	return struct{}{}, nil
 }

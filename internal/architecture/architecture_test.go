@@ -29,6 +29,7 @@ func arrows() []arrow {
 
 		{"models/input", []string{"internal/spine"}, "formats are pure"},
 		{"models/description", []string{"internal/spine", "models/input"}, "formats are pure; a description is read where there is no TensorFlow"},
+		{"models/gate", []string{"internal/spine", "models/description", "models/input"}, "distances are arithmetic; nothing is run for them"},
 		{"models/nets", []string{"internal/libtensorflow"}, "a graph is layers, whatever they are looked at for"},
 		{"models/weights", []string{"models/nets"}, "formats are pure; variables have the network's names"},
 		{"models/savedmodel", []string{"internal/libtensorflow", "models/nets"}, "formats are pure"},
@@ -50,7 +51,7 @@ func arrows() []arrow {
 		{"runtime/infer", []string{"internal/spine", "explain", "models/..."}, "adapters import formats, not each other"},
 		{"sync/ledger", []string{"internal/spine", "sync/wire"}, "adapters import formats, not each other"},
 		{"sync/uplink", []string{"internal/spine", "sync/wire"}, "adapters import formats, not each other: the outbox is an interface here"},
-		{"runtime/pipeline", []string{"internal/spine", "explain", "models/description", "models/input", "sync/wire"},
+		{"runtime/pipeline", []string{"internal/spine", "explain", "models/description", "models/gate", "models/input", "sync/wire"},
 			"the pipeline declares what it consumes; cmd hands it the adapters"},
 
 		{"hub/broker", nil, "it moves bytes"},

@@ -86,6 +86,20 @@ type Reading struct {
 	Label         Label     // the most probable label
 	Method        string    // how the heatmap was made: "gradcam" or "hirescam"
 	Heatmap       *Heatmap  // nil when the model has no explain signature
+
+	// Distance is how far the picture is from those that the network knows;
+	// zero when its model has no gate.
+	Distance Distance
+	// Outside is the share of the heatmap, 0 to 1, that lies in padding,
+	// collimated border and outside the body.
+	Outside float64
+}
+
+// Distance says how far a picture is from a model's training pictures. In both
+// numbers 1 is where one of twenty spines lies; there is no greatest value.
+type Distance struct {
+	Picture  float64 // by what the picture itself looks like
+	Features float64 // by what the network makes of it
 }
 
 // Probability returns the calibrated probability of the reading's own label.

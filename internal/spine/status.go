@@ -10,6 +10,9 @@ type Status struct {
 	Busy    bool      `json:"busy"`  // an image is in hand
 
 	Models []ModelID `json:"models"`
+	// Reading says how two models read: side by side or one after the
+	// other, and why. It is empty for one.
+	Reading string `json:"reading,omitempty"`
 	// Unsigned says that the models run without a verified signature, Phantom
 	// that one of them was trained on made X-rays.
 	Unsigned bool `json:"unsigned"`

@@ -14,6 +14,7 @@ import (
 	"spinebox/explain"
 	"spinebox/internal/spine"
 	"spinebox/lab/dataset"
+	"spinebox/lab/limits"
 	"spinebox/models/description"
 	"spinebox/models/savedmodel"
 	"spinebox/runtime/infer"
@@ -102,7 +103,7 @@ func (r *Run) describe(result *Result) *description.Model {
 }
 
 // answers lets the model folder answer for the golden cases and the held-out
-// part.
+// part, and makes its limits in between.
 func (r *Run) answers(ctx context.Context, result *Result, d *description.Model, golden []string) (err error) {
 	m, err := infer.Open(result.Model, infer.Options{Threads: r.Cores})
 	if err != nil {
@@ -116,7 +117,33 @@ func (r *Run) answers(ctx context.Context, result *Result, d *description.Model,
 		}
 		d.Golden = append(d.Golden, g)
 	}
+	if err := r.limit(ctx, m, result.Model, d); err != nil {
+		return err
+	}
 	return r.heldOut(ctx, m, result)
+}
+
+// limit lets the finished model look at what it was trained with, and makes its
+// gate and thresholds from that.
+func (r *Run) limit(ctx context.Context, m *infer.Model, dir string, d *description.Model) error {
+	looks, err := limits.LookAt(ctx, m, r.Data, r.parts, []dataset.Part{dataset.Fit, dataset.Validation}, r.Cores)
+	if err != nil {
+		return err
+	}
+	g, thresholds, err := limits.Set(looks, r.Config.Seed)
+	if errors.Is(err, limits.ErrFew) {
+		r.say("%v: the model has none, and answers for pictures of anything", err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if r.Phantom {
+		thresholds = limits.Wide(thresholds)
+	}
+	d.Thresholds = thresholds
+	d.Gate, err = g.Write(dir)
+	return err
 }
 
 func (r *Run) heldOut(ctx context.Context, m *infer.Model, result *Result) error {

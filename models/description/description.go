@@ -59,6 +59,8 @@ type Model struct {
 	Temperature float64 `json:"temperature"`
 	// Thresholds decide between an answer and a refusal.
 	Thresholds Thresholds `json:"thresholds"`
+	// Gate is nil in a model that cannot tell whether a picture is a spine.
+	Gate *Gate `json:"gate,omitempty"`
 
 	Training Training           `json:"training"`
 	Figures  map[string]float64 `json:"figures,omitempty"` // held-out accuracy and the like, 0 to 1
@@ -93,6 +95,14 @@ type Thresholds struct {
 	// Confidence is the least calibrated probability, 0 to 1, that is
 	// answered; 0 answers always.
 	Confidence float64 `json:"confidence"`
+	// Picture and Features are the greatest distances that a picture and the
+	// network's features of it may have from the training pictures' (see
+	// Gate); 0 does not look.
+	Picture  float64 `json:"picture,omitempty"`
+	Features float64 `json:"features,omitempty"`
+	// Outside is the greatest share of the heatmap, 0 to 1, that may lie in
+	// padding, collimated border and outside the body; 0 does not look.
+	Outside float64 `json:"outside,omitempty"`
 }
 
 // Training says what the model was made from.
@@ -178,8 +188,9 @@ func (m *Model) Validate() error {
 	if !(m.Temperature > 0 && m.Temperature <= 100) {
 		say("temperature %v is outside 0 to 100", m.Temperature)
 	}
-	if c := m.Thresholds.Confidence; !(c >= 0 && c < 1) {
-		say("confidence threshold %v is outside 0 to 1", c)
+	m.Thresholds.validate(say, m.Gate)
+	if m.Gate != nil {
+		m.Gate.validate(say, m.Files)
 	}
 	for _, g := range m.Golden {
 		if len(g.Probabilities) != len(m.Labels) || !slices.Contains(m.Labels, g.Label) || !(g.Tolerance > 0) {

@@ -92,7 +92,7 @@ func (s Spec) Plane(dst []float32, p *spine.Picture) Frame {
 		panic(fmt.Sprintf("input: plane of %d values for %dx%d", len(dst), s.Height, s.Width))
 	}
 	f := s.Frame(p.Width, p.Height)
-	content := resample(p.Pix, p.Width, p.Height, f.W, f.H)
+	content := Resample(p.Pix, p.Width, p.Height, f.W, f.H)
 	s.normalise(content)
 	clear(dst)
 	for y := range f.H {

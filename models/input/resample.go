@@ -2,10 +2,10 @@ package input
 
 import "math"
 
-// resample scales a grey plane with a triangle filter that widens with the
+// Resample scales a grey plane of sw×sh values to dw×dh with a triangle filter that widens with the
 // reduction (bilinear when enlarging, area-like when reducing), so that no
 // vertebral edge aliases away. Rows and columns are done apart.
-func resample(src []float32, sw, sh, dw, dh int) []float32 {
+func Resample(src []float32, sw, sh, dw, dh int) []float32 {
 	columns, rows := taps(sw, dw), taps(sh, dh)
 	// Rows first: the tall side shrinks before the wide one is touched, and
 	// every pass over the source reads it in order.

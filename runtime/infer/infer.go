@@ -21,6 +21,7 @@ import (
 	"spinebox/explain"
 	"spinebox/internal/spine"
 	"spinebox/models/description"
+	"spinebox/models/gate"
 	"spinebox/models/input"
 	"spinebox/models/nets"
 	"spinebox/models/savedmodel"
@@ -37,8 +38,10 @@ type Model struct {
 	session     *tf.Session
 	image       tf.Output
 	class       tf.Output
-	fetches     []tf.Output // logits or probabilities, then activations and gradients when explained
+	fetches     []tf.Output // logits or probabilities, then features, activations and gradients when explained
 	top         *tf.Tensor  // class_index -1
+	gate        *gate.Gate  // nil when the description has none
+	heatmaps    bool        // readings have them
 
 	workspaces sync.Pool
 	runs       atomic.Uint64
@@ -51,6 +54,7 @@ type Model struct {
 type workspace struct {
 	plane, rgb                     []float32
 	logits, activations, gradients []float32
+	features                       []float32
 }
 
 // Timings are how long the steps of one reading took.
@@ -73,6 +77,12 @@ func open(dir string, d *description.Model, o Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	var limits *gate.Gate
+	if d.Gate != nil {
+		if limits, err = gate.Open(dir, d.Gate); err != nil {
+			return nil, fmt.Errorf("model %s: %w", dir, err)
+		}
+	}
 	serving := description.Serving{Input: savedmodel.Image, Output: savedmodel.Logits, Kind: description.Logits}
 	if d.Serving != nil {
 		serving = *d.Serving
@@ -84,7 +94,7 @@ func open(dir string, d *description.Model, o Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{folder: dir, description: d, serving: serving, session: saved.Session}
+	m := &Model{folder: dir, description: d, serving: serving, session: saved.Session, gate: limits, heatmaps: d.Explained() && !o.NoHeatmaps}
 	m.workspaces.New = func() any {
 		n := d.Input.Width * d.Input.Height
 		return &workspace{plane: make([]float32, n), rgb: make([]float32, 3*n)}
@@ -118,9 +128,12 @@ func (m *Model) bind(saved *tf.SavedModel) error {
 			wrong = append(wrong, fmt.Errorf("signatures %s and %s have different inputs: one run cannot serve both", savedmodel.Serving, e))
 		}
 		m.class = find(savedmodel.Input, e, savedmodel.ClassIndex)
-		m.fetches = append(m.fetches,
-			find(savedmodel.Output, e, savedmodel.Activations),
-			find(savedmodel.Output, e, savedmodel.Gradients))
+		m.fetches = append(m.fetches, find(savedmodel.Output, e, savedmodel.Features))
+		if m.heatmaps {
+			m.fetches = append(m.fetches,
+				find(savedmodel.Output, e, savedmodel.Activations),
+				find(savedmodel.Output, e, savedmodel.Gradients))
+		}
 		top, err := tf.NewTensor([]int32{-1})
 		if err != nil {
 			return err
@@ -141,17 +154,30 @@ func (m *Model) Folder() string { return m.folder }
 // Description returns what the model says about itself.
 func (m *Model) Description() *description.Model { return m.description }
 
-// Read looks at one picture. The heatmap is nil when the model has no explain
-// signature, and empty when the network shows nothing.
+// Heatmaps reports whether readings have one.
+func (m *Model) Heatmaps() bool { return m.heatmaps }
+
+// Read looks at one picture. The heatmap is nil when Heatmaps says so, and empty when the network shows nothing.
 func (m *Model) Read(ctx context.Context, p *spine.Picture, method explain.Method) (*spine.Reading, Timings, error) {
-	var t Timings
+	r, _, t, err := m.read(ctx, p, method, m.gate != nil)
+	return r, t, err
+}
+
+// See is Read that also returns what the views of a gate see, gate or no gate:
+// it is how one is made.
+func (m *Model) See(ctx context.Context, p *spine.Picture, method explain.Method) (*spine.Reading, gate.Seen, error) {
+	r, seen, _, err := m.read(ctx, p, method, true)
+	return r, seen, err
+}
+
+func (m *Model) read(ctx context.Context, p *spine.Picture, method explain.Method, see bool) (r *spine.Reading, seen gate.Seen, t Timings, err error) {
 	if err := ctx.Err(); err != nil {
-		return nil, t, err
+		return nil, seen, t, err
 	}
 	m.closing.RLock()
 	defer m.closing.RUnlock()
 	if m.closed {
-		return nil, t, ErrClosed
+		return nil, seen, t, ErrClosed
 	}
 	w := m.workspaces.Get().(*workspace)
 	defer m.workspaces.Put(w)
@@ -163,12 +189,23 @@ func (m *Model) Read(ctx context.Context, p *spine.Picture, method explain.Metho
 	prepared := time.Now()
 	shape, err := m.run(w)
 	if err != nil {
-		return nil, t, err
+		return nil, seen, t, err
 	}
 	ran := time.Now()
-	r, err := m.reading(w, shape, frame, method)
+	if r, err = m.reading(w, shape, frame, method); err != nil {
+		return nil, seen, t, err
+	}
+	if r.Outside, err = explain.OffBody(r.Heatmap, p); err != nil {
+		return nil, seen, t, err
+	}
+	if see {
+		seen = gate.See(w.plane, frame, float64(p.Height)/float64(p.Width), w.features)
+	}
+	if m.gate != nil {
+		r.Distance = m.gate.Distance(seen)
+	}
 	t = Timings{Prepare: prepared.Sub(start), Run: ran.Sub(prepared), Explain: time.Since(ran)}
-	return r, t, err
+	return r, seen, t, nil
 }
 
 // run fills the workspace's outputs and returns the shape of the activations.
@@ -193,8 +230,11 @@ func (m *Model) run(w *workspace) (shape []int64, err error) {
 		}
 	}
 	if d.Explained() {
-		w.activations, w.gradients = nets.Floats(out[1], w.activations), nets.Floats(out[2], w.gradients)
-		shape = out[1].Shape()
+		w.features = nets.Floats(out[1], w.features)
+	}
+	if m.heatmaps {
+		w.activations, w.gradients = nets.Floats(out[2], w.activations), nets.Floats(out[3], w.gradients)
+		shape = out[2].Shape()
 	}
 	m.collect()
 	return shape, nil
@@ -222,7 +262,7 @@ func (m *Model) reading(w *workspace, shape []int64, frame input.Frame, method e
 		}
 	}
 	r.Label = d.Labels[top]
-	if !d.Explained() {
+	if !m.heatmaps {
 		return r, nil
 	}
 	h, err := method.Heatmap(w.activations, w.gradients, int(shape[1]), int(shape[2]), int(shape[3]), frame.Content())

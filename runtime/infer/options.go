@@ -17,6 +17,9 @@ type Options struct {
 	// AllowGrowth takes the GPU's memory as it is needed. Without it,
 	// TensorFlow takes all of it at once.
 	AllowGrowth bool
+	// NoHeatmaps leaves the heatmap out of every reading: a second reader
+	// may be asked for its answer alone.
+	NoHeatmaps bool
 }
 
 func (o Options) session() (*tf.SessionOptions, error) {

@@ -5,43 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"spinebox/explain"
 	"spinebox/internal/spine"
+	"spinebox/models/gate"
 )
-
-// Reader is one network. Read MUST return a spine.Fault for a picture that it
-// cannot judge; any other error counts as the box's own. It is called with one
-// picture at a time, and MAY go on after ctx is done (a run inside TensorFlow
-// cannot be interrupted): the next picture waits for it.
-type Reader interface {
-	Read(ctx context.Context, p *spine.Picture, m explain.Method) (*spine.Reading, spine.Timings, error)
-	// Confidence is the least calibrated probability that the network's
-	// description lets it answer with, 0 to 1.
-	Confidence() float64
-}
-
-// Gate is the fixed rules that say whether a picture may be judged at all.
-type Gate struct {
-	MaxHues float64 // spine.Facts.Hues above this is a colour picture, not an X-ray
-	MinSide int     // pixels of the shorter side
-
-	// MaxShape is the most that the longer side may have of the shorter. The
-	// tallest of the paper's 338 X-rays has 6.2.
-	MaxShape float64
-	// MinContrast is the least difference between the 1st and the 99th
-	// percentile of the grey values, 0 to 1. A network answers for an empty
-	// picture, too.
-	MinContrast float64
-}
 
 // Rules are what decides about one picture, apart from the network itself.
 type Rules struct {
-	Gate   Gate
+	Gate   gate.Rules
 	Method explain.Method // of the heatmap
 	Limit  time.Duration  // for decoding and reading one image together
 
@@ -65,17 +39,17 @@ type Decoder func(ctx context.Context, path string) (*spine.Picture, error)
 // is decoded while the network reads the present one. More than one decoded
 // picture never waits for the network: each takes up to 160 MB.
 type Judge struct {
-	decode Decoder
-	reader Reader
-	rules  Rules
-	log    *slog.Logger
+	decode  Decoder
+	readers Readers
+	rules   Rules
+	log     *slog.Logger
 
 	decoding, reading turn
 }
 
 // NewJudge returns a judge.
-func NewJudge(decode Decoder, reader Reader, rules Rules, log *slog.Logger) *Judge {
-	return &Judge{decode: decode, reader: reader, rules: rules, log: log, decoding: make(turn, 1), reading: make(turn, 1)}
+func NewJudge(decode Decoder, readers Readers, rules Rules, log *slog.Logger) *Judge {
+	return &Judge{decode: decode, readers: readers, rules: rules, log: log, decoding: make(turn, 1), reading: make(turn, 1)}
 }
 
 // Verdict is what the judge found in one file.
@@ -184,20 +158,21 @@ func (j *Judge) see(ctx context.Context, path string, v *Verdict) (err error) {
 	if err != nil {
 		return err
 	}
-	return j.rules.Gate.check(v.Picture)
+	return j.rules.Gate.Check(v.Picture)
 }
 
-// ask is the second stage: the network reads the picture, and the answer is
+// ask is the second stage: the networks read the picture, and the answer is
 // decided.
 func (j *Judge) ask(ctx context.Context, p *spine.Picture, v *Verdict) error {
-	reading, timings, err := j.reader.Read(ctx, p, j.rules.Method)
+	readings, timings, err := j.readers.Read(ctx, p, j.rules.Method)
 	v.Timings.Infer, v.Timings.Explain = timings.Infer, timings.Explain
 	if err != nil {
 		return err
 	}
-	v.Decision = decide(reading, j.reader.Confidence())
-	if v.Decision.Outcome != spine.Failed {
-		v.Readings = []spine.Reading{*reading}
+	v.Decision = j.readers.decide(readings)
+	// What a network for spines makes of something else is no reading of it.
+	if v.Decision.Outcome != spine.Failed && v.Decision.Code != spine.NotSpine {
+		v.Readings = readings
 	}
 	return nil
 }
@@ -247,73 +222,6 @@ func within(limit time.Duration, t turn, work func(context.Context) Verdict) (v 
 	case <-ctx.Done():
 		return Verdict{}, false
 	}
-}
-
-// check returns the refusal for a picture that is no X-ray or too small.
-func (g Gate) check(p *spine.Picture) error {
-	shape := float64(max(p.Width, p.Height)) / float64(max(min(p.Width, p.Height), 1))
-	switch {
-	case p.Facts.Hues > g.MaxHues:
-		return spine.Faultf(spine.NotXray, "colours of several tints (%.2f, an X-ray has at most %.2f)", p.Facts.Hues, g.MaxHues)
-	case min(p.Width, p.Height) < g.MinSide:
-		return spine.Faultf(spine.TooSmall, "%d by %d pixels, the shorter side must have %d", p.Width, p.Height, g.MinSide)
-	case g.MaxShape > 0 && shape > g.MaxShape:
-		return spine.Faultf(spine.NotXray, "%d by %d pixels is no X-ray's shape", p.Width, p.Height)
-	case contrast(p) < g.MinContrast:
-		return spine.Faultf(spine.NotXray, "the picture is empty: all of it has the same grey")
-	}
-	return nil
-}
-
-// contrast is the difference between the 1st and the 99th percentile of the
-// grey values on a grid of 64 by 64 places.
-func contrast(p *spine.Picture) float64 {
-	const grid = 64
-	var sample []float32
-	for y := range grid {
-		for x := range grid {
-			sample = append(sample, p.Pix[(2*y+1)*p.Height/(2*grid)*p.Width+(2*x+1)*p.Width/(2*grid)])
-		}
-	}
-	slices.Sort(sample)
-	last := len(sample) - 1
-	return float64(sample[last*99/100] - sample[last/100])
-}
-
-// decide turns a reading into an answer or a refusal. A model without an
-// explain signature has no heatmap and is answered without one; a heatmap that
-// should be there and shows nothing withholds the answer.
-func decide(reading *spine.Reading, confidence float64) spine.Decision {
-	probability := reading.Probability()
-	switch {
-	case !finite(reading):
-		return decline(errors.New("the network's output is not a number"))
-	case reading.Heatmap != nil && reading.Heatmap.Empty():
-		return decline(spine.Faultf(spine.HeatmapEmpty, "the class activation map is all zero"))
-	case probability < confidence:
-		return decline(spine.Faultf(spine.LowConfidence, "probability %.3f, the model answers from %.3f", probability, confidence))
-	}
-	return spine.Decision{Outcome: spine.Classified, Label: reading.Label}
-}
-
-// finite reports whether every number of the reading is one. NaN compares as
-// false with everything: unchecked, it would pass for sure of itself.
-func finite(r *spine.Reading) bool {
-	number := func(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
-	for _, p := range r.Probabilities {
-		if !number(p) {
-			return false
-		}
-	}
-	if r.Heatmap == nil {
-		return true
-	}
-	for _, v := range r.Heatmap.Values {
-		if !number(float64(v)) {
-			return false
-		}
-	}
-	return number(float64(r.Heatmap.Max))
 }
 
 // decline returns the refusal or failure that err stands for.

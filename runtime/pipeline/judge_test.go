@@ -13,6 +13,8 @@ import (
 
 	"spinebox/explain"
 	"spinebox/internal/spine"
+	"spinebox/models/description"
+	"spinebox/models/gate"
 )
 
 // decoder and network are what a test's judge works with.
@@ -27,7 +29,9 @@ func (n network) Read(ctx context.Context, p *spine.Picture, m explain.Method) (
 	return r, spine.Timings{Infer: 20, Explain: 1}, err
 }
 
-func (network) Confidence() float64 { return 0.6 }
+func (network) Thresholds() description.Thresholds {
+	return description.Thresholds{Confidence: 0.6, Picture: 3, Features: 2, Outside: 0.5}
+}
 
 func xray(path string) (*spine.Picture, error) {
 	p := &spine.Picture{Width: 200, Height: 400, Pix: make([]float32, 200*400)}
@@ -50,9 +54,16 @@ func reading(probability float64, heatmapMax float32) *spine.Reading {
 	}
 }
 
+// away is a sure reading of a picture with these distances.
+func away(picture, features, outside float64) *spine.Reading {
+	r := reading(0.9, 1)
+	r.Distance, r.Outside = spine.Distance{Picture: picture, Features: features}, outside
+	return r
+}
+
 func testJudge(decode decoder, read network) *Judge {
-	return NewJudge(decode.Decode, read, Rules{
-		Gate:   Gate{MaxHues: 0.2, MinSide: 96, MaxShape: 12, MinContrast: 2.0 / 255},
+	return NewJudge(decode.Decode, Readers{List: []Reader{read}}, Rules{
+		Gate:   gate.Rules{MaxHues: 0.2, MinSide: 96, MaxShape: 12, MinContrast: 2.0 / 255},
 		Method: explain.MethodGradCAM,
 		Limit:  time.Minute,
 	}, slog.New(slog.DiscardHandler))
@@ -80,25 +91,30 @@ func TestEveryPictureGetsTheVerdictThatItDeserves(t *testing.T) {
 		"a strip": {picture(func(p *spine.Picture) {
 			p.Width, p.Height, p.Pix = 100, 1201, slices.Repeat([]float32{0, 0.5, 1, 0.2}, 100*1201/4)
 		}), sure, spine.NotXray},
-		"exactly the least confidence":  {xray, answer(reading(0.6, 1), nil), ""},
-		"below the least confidence":    {xray, answer(reading(0.59, 1), nil), spine.LowConfidence},
-		"an empty heatmap":              {xray, answer(reading(0.9, 0), nil), spine.HeatmapEmpty},
-		"a heatmap that is no number":   {xray, answer(reading(0.9, float32(math.NaN())), nil), spine.Internal},
-		"a probability that is none":    {xray, answer(reading(math.NaN(), 1), nil), spine.Internal},
-		"one tint":                      {picture(func(p *spine.Picture) { p.Facts.Hues = 0.2 }), sure, ""},
-		"many colours":                  {picture(func(p *spine.Picture) { p.Facts.Hues = 0.21 }), sure, spine.NotXray},
-		"the smallest picture":          {picture(func(p *spine.Picture) { p.Width = 96 }), sure, ""},
-		"a narrower one":                {picture(func(p *spine.Picture) { p.Width = 95 }), sure, spine.TooSmall},
-		"a shorter one":                 {picture(func(p *spine.Picture) { p.Height = 95 }), sure, spine.TooSmall},
-		"a file that is damaged":        {func(string) (*spine.Picture, error) { return nil, spine.Faultf(spine.Corrupt, "cut") }, sure, spine.Corrupt},
-		"a file of another kind":        {func(string) (*spine.Picture, error) { return nil, spine.Faultf(spine.Unsupported, "GIF") }, sure, spine.Unsupported},
-		"a disk that does not read":     {func(string) (*spine.Picture, error) { return nil, errors.New("input/output error") }, sure, spine.Internal},
-		"a decoder that panics":         {func(string) (*spine.Picture, error) { panic("index out of range") }, sure, spine.Internal},
-		"a network that errs":           {xray, answer(nil, errors.New("out of memory")), spine.Internal},
-		"a network that objects":        {xray, answer(nil, spine.Faultf(spine.NotSpine, "a hand")), spine.NotSpine},
-		"a network that panics":         {xray, func(context.Context, *spine.Picture) (*spine.Reading, error) { panic("nil map") }, spine.Internal},
-		"a network that runs out":       {xray, answer(nil, context.DeadlineExceeded), spine.Timeout},
-		"a network that gives no value": {xray, answer(nil, nil), spine.Internal},
+		"exactly the least confidence":   {xray, answer(reading(0.6, 1), nil), ""},
+		"below the least confidence":     {xray, answer(reading(0.59, 1), nil), spine.LowConfidence},
+		"an empty heatmap":               {xray, answer(reading(0.9, 0), nil), spine.HeatmapEmpty},
+		"a heatmap that is no number":    {xray, answer(reading(0.9, float32(math.NaN())), nil), spine.Internal},
+		"a probability that is none":     {xray, answer(reading(math.NaN(), 1), nil), spine.Internal},
+		"exactly the greatest distances": {xray, answer(away(3, 2, 0.5), nil), ""},
+		"a strange picture":              {xray, answer(away(3.1, 0, 0), nil), spine.NotSpine},
+		"strange features":               {xray, answer(away(0, 2.1, 0), nil), spine.NotSpine},
+		"a distance that is no number":   {xray, answer(away(0, math.NaN(), 0), nil), spine.NotSpine},
+		"a heatmap off the body":         {xray, answer(away(0, 0, 0.51), nil), spine.HeatmapOff},
+		"one tint":                       {picture(func(p *spine.Picture) { p.Facts.Hues = 0.2 }), sure, ""},
+		"many colours":                   {picture(func(p *spine.Picture) { p.Facts.Hues = 0.21 }), sure, spine.NotXray},
+		"the smallest picture":           {picture(func(p *spine.Picture) { p.Width = 96 }), sure, ""},
+		"a narrower one":                 {picture(func(p *spine.Picture) { p.Width = 95 }), sure, spine.TooSmall},
+		"a shorter one":                  {picture(func(p *spine.Picture) { p.Height = 95 }), sure, spine.TooSmall},
+		"a file that is damaged":         {func(string) (*spine.Picture, error) { return nil, spine.Faultf(spine.Corrupt, "cut") }, sure, spine.Corrupt},
+		"a file of another kind":         {func(string) (*spine.Picture, error) { return nil, spine.Faultf(spine.Unsupported, "GIF") }, sure, spine.Unsupported},
+		"a disk that does not read":      {func(string) (*spine.Picture, error) { return nil, errors.New("input/output error") }, sure, spine.Internal},
+		"a decoder that panics":          {func(string) (*spine.Picture, error) { panic("index out of range") }, sure, spine.Internal},
+		"a network that errs":            {xray, answer(nil, errors.New("out of memory")), spine.Internal},
+		"a network that objects":         {xray, answer(nil, spine.Faultf(spine.NotSpine, "a hand")), spine.NotSpine},
+		"a network that panics":          {xray, func(context.Context, *spine.Picture) (*spine.Reading, error) { panic("nil map") }, spine.Internal},
+		"a network that runs out":        {xray, answer(nil, context.DeadlineExceeded), spine.Timeout},
+		"a network that gives no value":  {xray, answer(nil, nil), spine.Internal},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
