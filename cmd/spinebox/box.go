@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -262,14 +264,15 @@ func (b *box) openShares() error {
 }
 
 // forgetShares drops what the ledger knows of the files of shares that are not
-// configured any more, or under another name.
+// configured any more, or under another name, and says what is left of them in
+// the spool.
 func (b *box) forgetShares() error {
 	sources, err := b.ledger.Sources()
 	if err != nil {
 		return err
 	}
 	for _, source := range sources {
-		if slices.ContainsFunc(b.config.Shares, func(s shareConfig) bool { return s.Name == source }) {
+		if b.config.hasShare(source) {
 			continue
 		}
 		n, err := b.ledger.Forget(source, func(string) bool { return false })
@@ -281,7 +284,22 @@ func (b *box) forgetShares() error {
 		}
 		b.log.Info("forgot the files of a share that is not configured any more", "share", source, "count", n)
 	}
+	spools := filepath.Join(b.config.Data, "spool")
+	folders, err := os.ReadDir(spools)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("look at the spool: %w", err)
+	}
+	for _, folder := range folders {
+		path := filepath.Join(spools, folder.Name())
+		if !b.config.hasShare(folder.Name()) && os.Remove(path) != nil { // it goes when it is empty
+			b.log.Warn("the spool holds copies of a share that is not configured any more: configure it again to have them answered, or remove the folder", "folder", path)
+		}
+	}
 	return nil
+}
+
+func (c *config) hasShare(name string) bool {
+	return slices.ContainsFunc(c.Shares, func(s shareConfig) bool { return s.Name == name })
 }
 
 // seen says whether a file on a share is as it was when it was taken in. The
