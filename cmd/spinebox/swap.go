@@ -9,6 +9,7 @@ import (
 
 	"spinebox/internal/spine"
 	"spinebox/models/slots"
+	"spinebox/runtime/infer"
 	"spinebox/runtime/pipeline"
 	"spinebox/sync/wire"
 )
@@ -34,6 +35,9 @@ func (b *box) announce(opened []reader, took time.Duration) {
 	all := b.readers
 	if all.way != "" {
 		b.log.Info("two readers read every picture", "way", all.way)
+	}
+	if err := infer.Settle(); err != nil {
+		b.log.Warn("memory that only the start needed is kept", "error", err)
 	}
 	b.health.Update(func(s *spine.Status) {
 		s.Ready, s.Models, s.Unsigned, s.Phantom, s.Reading = true, all.ids(), all.unsigned(), all.phantom(), all.way
