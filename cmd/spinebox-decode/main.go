@@ -23,7 +23,7 @@ func main() {
 	case err != nil:
 		os.Exit(2)
 	}
-	decoder := xray.Decoder{Limits: xray.Limits{Bytes: settings.Bytes, Pixels: settings.Pixels}}
+	decoder := xray.Decoder{Limits: xray.Limits{Bytes: settings.Bytes, Pixels: settings.Pixels, Memory: settings.Limits.Memory}}
 	var rights confine.Rights
 	converter := decode.Converter{Program: settings.Converter, Memory: settings.Limits.Memory}
 	if converter.There() {

@@ -175,7 +175,7 @@ func TestConcurrently(t *testing.T) {
 // One memory limit holds for a file that asks for more than its share.
 func TestMemory(t *testing.T) {
 	o := options(t)
-	o.Memory = 64 << 20
+	o.Memory = 128 << 20
 	d := open(t, o)
 	_, err := d.Decode(t.Context(), writeFile(t, "large.png", pngOf(t, 4500, 4500)))
 	if code := spine.CodeOf(err); code != spine.Corrupt && code != spine.Unsupported {

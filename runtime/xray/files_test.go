@@ -3,6 +3,7 @@ package xray
 import (
 	"bytes"
 	"encoding/binary"
+	"hash/crc32"
 	"image"
 	"image/color"
 	"image/jpeg"
@@ -90,6 +91,15 @@ func tiffOf(t testing.TB, img image.Image, c tiff.CompressionType) []byte {
 		t.Fatal(err)
 	}
 	return b.Bytes()
+}
+
+// pngWithEXIF puts a chunk with the orientation behind the PNG's header.
+func pngWithEXIF(b []byte, o orientation) []byte {
+	chunk := append([]byte("eXIf"), makeTIFF(binary.BigEndian, [][]byte{{0}}, []tiffField{{tagOrientation, []uint32{uint32(o)}}})...)
+	const header = 8 + 25
+	out := binary.BigEndian.AppendUint32(bytes.Clone(b[:header]), uint32(len(chunk)-4))
+	out = binary.BigEndian.AppendUint32(append(out, chunk...), crc32.ChecksumIEEE(chunk))
+	return append(out, b[header:]...)
 }
 
 // tiffField is one field of a hand-made directory: SHORT values, or LONG where

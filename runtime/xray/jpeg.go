@@ -14,6 +14,7 @@ const (
 	markerTEM     = 0x01
 	markerRST0    = 0xd0
 	markerRST7    = 0xd7
+	markerSOF2    = 0xc2 // progressive
 	markerSOI     = 0xd8
 	markerEOI     = 0xd9
 	markerSOS     = 0xda
@@ -30,6 +31,8 @@ type jpegOutline struct {
 	coded int64             // where the first coded data begin
 	exif  *io.SectionReader // EXIF's own TIFF structure; nil without
 	jfif  bool              // it says that its colours are luma and chroma
+
+	progressive bool // its coefficients are all kept until the end
 }
 
 // outlineJPEG walks the segments up to the first scan. Bytes between segments
@@ -74,6 +77,9 @@ func outlineJPEG(s *source) (jpegOutline, error) {
 				o.exif = io.NewSectionReader(s.r, off+10, int64(length)-8)
 			}
 		}
+		if marker == markerSOF2 {
+			o.progressive = true
+		}
 		if marker == markerAPP0 && length >= 2+5 {
 			if b, err := s.bytes(off+4, 5); err == nil && string(b) == "JFIF\x00" {
 				o.jfif = true
@@ -84,13 +90,14 @@ func outlineJPEG(s *source) (jpegOutline, error) {
 	return o, spine.Faultf(spine.Corrupt, "a JPEG of more than %d segments", maxSegments)
 }
 
-// orientation returns how the camera was held; upright when nothing valid says
-// otherwise. EXIF damaged elsewhere is common and no reason to refuse a picture.
-func (o jpegOutline) orientation() orientation {
-	if o.exif == nil {
+// orientationIn returns how the camera was held by its EXIF, which may be nil;
+// upright when nothing valid says otherwise. EXIF damaged elsewhere is common and
+// no reason to refuse a picture.
+func orientationIn(exif *io.SectionReader) orientation {
+	if exif == nil {
 		return upright
 	}
-	w, first, err := newTIFFWalk(newSource(o.exif, o.exif.Size()))
+	w, first, err := newTIFFWalk(newSource(exif, exif.Size()))
 	if err != nil {
 		return upright
 	}

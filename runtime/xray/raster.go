@@ -43,15 +43,19 @@ func (d Decoder) decodeJPEG(s *source) (*Grey, error) {
 	if err := d.Limits.check(config.Width, config.Height, s.size, jpegPixelsPerByte); err != nil {
 		return nil, err
 	}
+	if err := d.Limits.affords(config, o.progressive); err != nil {
+		return nil, err
+	}
 	img, err := jpeg.Decode(s.section())
 	if err != nil {
 		return nil, unsupported(err)
 	}
-	return fromImage(img, o.orientation()), nil
+	return fromImage(img, orientationIn(o.exif)), nil
 }
 
 func (d Decoder) decodePNG(s *source) (*Grey, error) {
-	if err := wholePNG(s); err != nil {
+	exif, err := outlinePNG(s)
+	if err != nil {
 		return nil, err
 	}
 	config, err := png.DecodeConfig(bufio.NewReader(s.section()))
@@ -61,11 +65,14 @@ func (d Decoder) decodePNG(s *source) (*Grey, error) {
 	if err := d.Limits.check(config.Width, config.Height, s.size, pngPixelsPerByte); err != nil {
 		return nil, err
 	}
+	if err := d.Limits.affords(config, false); err != nil {
+		return nil, err
+	}
 	img, err := png.Decode(bufio.NewReader(s.section()))
 	if err != nil {
 		return nil, unsupported(err)
 	}
-	return fromImage(img, upright), nil
+	return fromImage(img, orientationIn(exif)), nil
 }
 
 func (d Decoder) decodeTIFF(s *source) (*Grey, error) {
@@ -83,11 +90,46 @@ func (d Decoder) decodeTIFF(s *source) (*Grey, error) {
 	if err := d.Limits.check(config.Width, config.Height, s.size, tiffPixelsPerByte); err != nil {
 		return nil, err
 	}
+	if err := d.Limits.affords(config, false); err != nil {
+		return nil, err
+	}
 	img, err := tiff.Decode(s.section())
 	if err != nil {
 		return nil, unsupported(err)
 	}
 	return fromImage(img, o.first.orientation), nil
+}
+
+// affords refuses a picture that takes more memory than there is: its raster, the
+// codes or greys made from it, and of a progressive JPEG all coefficients.
+func (lim Limits) affords(c image.Config, progressive bool) error {
+	raster, made, samples := int64(4), int64(4), int64(1) // bytes of a pixel; of coefficients 4 a sample
+	switch c.ColorModel {
+	case color.GrayModel:
+		raster, made = 1, 1
+	case color.Gray16Model:
+		raster, made = 2, 2
+	case color.YCbCrModel:
+		raster, made, samples = 3, 1, 3
+	case color.RGBA64Model, color.NRGBA64Model:
+		raster = 8
+	case color.RGBAModel, color.NRGBAModel:
+		samples = 3
+	case color.CMYKModel:
+		samples = 4
+	default: // a palette
+		raster, made = 1, 1
+	}
+	perPixel := raster + made
+	if progressive {
+		perPixel += 4 * samples
+	}
+	const beside = 96 << 20 // the program, what a decoder has in hand, and Go's steps of 64 MB
+	need := int64(c.Width)*int64(c.Height)*perPixel + beside
+	if lim.Memory > 0 && need > lim.Memory {
+		return spine.Faultf(spine.Unsupported, "a picture of %d by %d pixels that takes %d MB to decode; the limit is %d MB", c.Width, c.Height, need>>20, lim.Memory>>20)
+	}
+	return nil
 }
 
 // unsupported gives the decoders' own word for "valid, but not implemented"
@@ -151,11 +193,11 @@ func fromImage(img image.Image, o orientation) *Grey {
 	g.Facts.Bits, g.Facts.Hues = 8, huesOf(img)
 	switch m := img.(type) {
 	case *image.Gray:
-		g.Codes8, g.Table = turned(at, b, rowsOf(m.Pix, m.Stride)), evenGreys(8)
+		g.Codes8, g.Table = planeOf(m.Pix, m.Stride, at, b), evenGreys(8)
 	case *image.YCbCr: // its Y is the grey of Rec. 601
-		g.Codes8, g.Table = turned(at, b, rowsOf(m.Y, m.YStride)), evenGreys(8)
+		g.Codes8, g.Table = planeOf(m.Y, m.YStride, at, b), evenGreys(8)
 	case *image.Paletted:
-		g.Codes8, g.Table = turned(at, b, rowsOf(m.Pix, m.Stride)), make([]float32, 256)
+		g.Codes8, g.Table = planeOf(m.Pix, m.Stride, at, b), make([]float32, 256)
 		for i, c := range m.Palette { // the decoders make sure that no pixel is beyond
 			g.Table[i] = luma16(c)
 		}
@@ -175,12 +217,16 @@ func fromImage(img image.Image, o orientation) *Grey {
 	return g
 }
 
-// rowsOf and computed return functions that give row y of a raster: where it
-// lies, or as fill writes it into a row that is used again.
-func rowsOf(pix []byte, stride int) func(y, width int) []byte {
-	return func(y, width int) []byte { return pix[y*stride:][:width] }
+// planeOf puts a plane of single bytes where it belongs, which it often is.
+func planeOf(pix []byte, stride int, at placement, b image.Rectangle) []byte {
+	if n := b.Dx() * b.Dy(); at == upright.place(b.Dx(), b.Dy()) && stride == b.Dx() {
+		return pix[:n:n]
+	}
+	return turned(at, b, func(y, width int) []byte { return pix[y*stride:][:width] })
 }
 
+// computed returns a function that gives row y of a raster as fill writes it,
+// into memory that is used again.
 func computed[T any](b image.Rectangle, fill func(dst []T, y int)) func(y, width int) []T {
 	row := make([]T, b.Dx())
 	return func(y, _ int) []T {

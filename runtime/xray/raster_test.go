@@ -144,6 +144,7 @@ func TestOrientation(t *testing.T) {
 	for o, corners := range want {
 		for name, b := range map[string][]byte{
 			"JPEG": withEXIF(file, binary.LittleEndian, o),
+			"PNG":  pngWithEXIF(pngOf(t, img), o),
 			"TIFF": makeTIFF(binary.LittleEndian, [][]byte{img.Pix}, []tiffField{
 				{256, []uint32{w}}, {257, []uint32{h}}, {tagBitsPerSample, []uint32{8}}, {259, []uint32{1}},
 				{262, []uint32{1}}, {tagOrientation, []uint32{uint32(o)}}, {278, []uint32{h}},
@@ -160,6 +161,10 @@ func TestOrientation(t *testing.T) {
 				t.Errorf("%s, orientation %d: %s, want %s", name, o, got, corners)
 			}
 		}
+	}
+	// A chunk that makes no sense does not either.
+	if p := mustDecode(t, pngWithEXIF(pngOf(t, img), 77)); p.Width != w {
+		t.Errorf("damaged EXIF in PNG: %dx%d", p.Width, p.Height)
 	}
 	// EXIF that makes no sense does not stand in the way.
 	b := withEXIF(file, binary.BigEndian, 6)
@@ -241,5 +246,24 @@ func TestDecodePath(t *testing.T) {
 	}
 	if _, err := Decode(path, Limits{Bytes: 10_000, Pixels: 62}); spine.CodeOf(err) != spine.Unsupported {
 		t.Errorf("too many pixels: %v", err)
+	}
+}
+
+// A picture whose decoding takes more memory than there is is refused by name,
+// not by running out of it.
+func TestMemoryLimit(t *testing.T) {
+	for name, b := range map[string][]byte{
+		"JPEG": jpegOf(t, gradient8(600, 500)), "PNG": pngOf(t, gradient16(600, 500)),
+		"TIFF": tiffOf(t, gradient16(600, 500), tiff.Uncompressed),
+	} {
+		lim := DefaultLimits()
+		lim.Memory = 96<<20 + 100_000
+		if _, err := DecodeReader(bytes.NewReader(b), int64(len(b)), lim); spine.CodeOf(err) != spine.Unsupported || !strings.Contains(err.Error(), "MB to decode") {
+			t.Errorf("%s: %v", name, err)
+		}
+		lim.Memory = 96<<20 + 2_000_000
+		if _, err := DecodeReader(bytes.NewReader(b), int64(len(b)), lim); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

@@ -27,12 +27,12 @@ import (
 type Limits struct {
 	Bytes  int64 // of the file
 	Pixels int   // width times height
+	Memory int64 // that decoding may take, in bytes; 0 for no limit
 }
 
 // DefaultLimits returns 256 MiB and 40 megapixels. A whole spine stitched from
 // three 43 cm detectors at 0.14 mm has 28 megapixels, 56 MB at 16 bits; the
-// limits leave room above it and keep the peak of decoding (in the worst case,
-// a progressive colour JPEG, 19 bytes a pixel) within the memory of a small box.
+// limits leave room above it. Memory is unlimited.
 func DefaultLimits() Limits { return Limits{Bytes: 256 << 20, Pixels: 40_000_000} }
 
 // Decode reads the picture in the file at path. Its values are 0 to 1 in the
