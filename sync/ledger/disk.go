@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/dustin/go-humanize"
 	"golang.org/x/sys/unix"
@@ -86,6 +87,22 @@ func (l *Ledger) makeRoom() {
 	l.log.Warn("the disk is full: the ballast makes room for the ledger", "dir", l.dir)
 	l.dropSpares()
 	giveBallast(4 * toOpen)
+}
+
+// gate holds a compaction until the disk takes files and a little more. Badger
+// 4.9.6 forgets the error of a table that it could not create while compacting
+// (levelsController.subcompact defers Done with the error as it was before), and
+// then removes the tables that it was made of: their records are gone, without a
+// word. It happened on disks whose last inode had just been taken. When the
+// ledger closes, what is held in reserve has to do.
+func (l *Ledger) gate() {
+	for l.room(toOpen) != nil {
+		if l.closing.Load() {
+			l.makeRoom()
+			return
+		}
+		time.Sleep(10 * time.Millisecond) // between two looks
+	}
 }
 
 // held returns how many bytes of the ballast have blocks. They are its first:

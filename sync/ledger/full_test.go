@@ -21,6 +21,13 @@ func TestDiskFilledAtRandomMoments(t *testing.T) {
 	fillDisk(t, disktest.InMemory(t, 200<<20, 300), 2, (*disktest.Disk).FillFiles)
 }
 
+func TestTortureDiskWithoutInodes(t *testing.T) {
+	torture(t)
+	for range 15 {
+		fillDisk(t, disktest.Ext4(t, 60<<20, "-N", "1000"), 6, (*disktest.Disk).FillFiles)
+	}
+}
+
 func TestTortureDiskFilledAtRandomMoments(t *testing.T) {
 	torture(t)
 	// A fresh disk for every ten fills: the records of all that is committed
@@ -28,7 +35,6 @@ func TestTortureDiskFilledAtRandomMoments(t *testing.T) {
 	for range 10 {
 		fillDisk(t, disktest.Ext4(t, 60<<20), 10, (*disktest.Disk).Fill)
 		fillDisk(t, disktest.InMemory(t, 60<<20, 0), 5, (*disktest.Disk).Fill)
-		fillDisk(t, disktest.Ext4(t, 60<<20, "-N", "400"), 3, (*disktest.Disk).FillFiles)
 	}
 }
 

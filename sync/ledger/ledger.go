@@ -28,6 +28,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -85,6 +86,7 @@ type Ledger struct {
 	reserve int64
 	ballast *os.File
 	changed chan struct{}
+	closing atomic.Bool
 	trimmed int64 // file pages in memory after the last trim; Run's
 
 	write sync.Mutex // one writer at a time, so that no transaction conflicts
@@ -133,7 +135,7 @@ func (l *Ledger) open() error {
 	if err := l.clean(); err != nil {
 		return errors.Join(err, l.closeBallast())
 	}
-	db, err := badger.Open(settings(l.dir, l.log))
+	db, err := badger.Open(settings(l.dir, logger{l.log, l.gate}))
 	if err != nil {
 		return errors.Join(err, l.closeBallast())
 	}
@@ -152,10 +154,10 @@ func (l *Ledger) open() error {
 }
 
 // settings are Badger's defaults brought from a server's size to a box's.
-func settings(dir string, log *slog.Logger) badger.Options {
+func settings(dir string, log badger.Logger) badger.Options {
 	return badger.DefaultOptions(dir).
 		WithSyncWrites(true).
-		WithLogger(logger{log}).
+		WithLogger(log).
 		WithMetricsEnabled(false).
 		// One transaction may take 15 % of a memtable: 629 kB.
 		WithMemTableSize(4 << 20).
@@ -185,6 +187,7 @@ func (l *Ledger) Close() error {
 	if l.db.IsClosed() {
 		return nil
 	}
+	l.closing.Store(true)
 	// Badger writes its memtable as a table: the ballast goes last.
 	l.makeRoom()
 	if err := errors.Join(l.db.Close(), l.closeBallast()); err != nil {
@@ -234,7 +237,9 @@ func (l *Ledger) Ready() error {
 	if err := l.bounds(now); err != nil {
 		return err
 	}
-	l.write.Lock()
+	if !l.write.TryLock() { // somebody writes just now
+		return l.room(l.reserve)
+	}
 	defer l.write.Unlock()
 	return l.roomToWrite(l.reserve)
 }
@@ -309,13 +314,23 @@ func (l *Ledger) update(free int64, do func(*badger.Txn, *tally) error) error {
 }
 
 // logger passes Badger's messages on. Most are of interest only to somebody
-// who looks for a fault in the ledger itself.
-type logger struct{ log *slog.Logger }
+// who looks for a fault in the ledger itself. It also holds a compaction at the
+// gate before each table that it makes: the one moment at which Badger can be
+// told to wait (gate).
+type logger struct {
+	log  *slog.Logger
+	gate func()
+}
 
 func (l logger) Errorf(format string, args ...any)   { l.log.Error(line(format, args)) }
 func (l logger) Warningf(format string, args ...any) { l.log.Debug(line(format, args)) }
 func (l logger) Infof(format string, args ...any)    { l.log.Debug(line(format, args)) }
-func (l logger) Debugf(format string, args ...any)   { l.log.Debug(line(format, args)) }
+func (l logger) Debugf(format string, args ...any) {
+	l.log.Debug(line(format, args))
+	if strings.Contains(format, "LOG Compact. Added") {
+		l.gate()
+	}
+}
 
 func line(format string, args []any) string {
 	return "badger: " + strings.TrimSpace(fmt.Sprintf(format, args...))
