@@ -38,6 +38,42 @@ func TestTortureDiskFilledAtRandomMoments(t *testing.T) {
 	}
 }
 
+// Badger would lose the records of a compaction whose tables it cannot create.
+func TestCompactionWithoutInodes(t *testing.T) {
+	disk := disktest.InMemory(t, 200<<20, 300)
+	l := open(t, disk.Dir+"/ledger", Options{})
+	const images = 400
+	for n := range images {
+		img := image(fmt.Sprint(n))
+		if err := l.Commit(img, sighting(img), func(sequence uint64) ([]byte, string, error) {
+			text, id, err := message(img)(sequence)
+			return append(text, strings.Repeat("x", 20<<10)...), id, err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	disk.FillFiles()
+	compacted := make(chan error, 1)
+	go func() { compacted <- l.db.Flatten(1) }()
+	select {
+	case err := <-compacted: // without the gate
+		compacted <- err
+	case <-time.After(300 * time.Millisecond): // held, as it must be
+	}
+	disk.Empty()
+	if err := <-compacted; err != nil {
+		t.Error(err)
+	}
+	for n := range images {
+		if _, err := l.Image(hash(fmt.Sprint(n))); err != nil {
+			t.Fatalf("image %d of %d: %v", n, images, err)
+		}
+	}
+	if n := len(pending(t, l)); n != images {
+		t.Errorf("%d results wait, want %d", n, images)
+	}
+}
+
 func torture(t *testing.T) {
 	t.Helper()
 	if os.Getenv("SPINEBOX_TORTURE") == "" {

@@ -3,6 +3,7 @@ package uplink_test
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -48,14 +49,21 @@ func newSite(t *testing.T, way ...func(broker string) (line string)) *site {
 	}
 	t.Cleanup(func() { l.Close() })
 	s.ledger = l
-	s.uplink, err = uplink.New(uplink.Options{
-		Broker: line, From: s.from, Outbox: l, ReceiptTimeout: 500 * time.Millisecond, Backoff: 20 * time.Millisecond,
+	s.uplink = s.newUplink(line, nil)
+	return s
+}
+
+func (s *site) newUplink(broker string, encryption *tls.Config) *uplink.Uplink {
+	s.t.Helper()
+	u, err := uplink.New(uplink.Options{
+		Broker: broker, TLS: encryption, From: s.from, Outbox: s.ledger,
+		ReceiptTimeout: 500 * time.Millisecond, Backoff: 20 * time.Millisecond,
 		Status: func() wire.Status { return wire.NewStatus(s.from, spine.Status{}, time.Now()) },
 	})
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	return s
+	return u
 }
 
 // run runs f until the test ends, or stop is called.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -41,9 +42,9 @@ func New(t testing.TB) *Mosquitto {
 // URL returns where the broker is, or will be.
 func (m *Mosquitto) URL() string { return "tcp://" + m.address }
 
-// Start starts mosquitto, and returns when it takes connections. It remembers
-// nothing from before.
-func (m *Mosquitto) Start() {
+// Start starts mosquitto, with more lines of configuration if there are any, and
+// returns when it takes connections. It remembers nothing from before.
+func (m *Mosquitto) Start(more ...string) {
 	m.t.Helper()
 	_, port, err := net.SplitHostPort(m.address)
 	if err != nil {
@@ -52,6 +53,7 @@ func (m *Mosquitto) Start() {
 	dir := m.t.TempDir()
 	config := filepath.Join(dir, "mosquitto.conf")
 	text := fmt.Sprintf("listener %s 127.0.0.1\nallow_anonymous true\npersistence false\nlog_type error\n", port)
+	text += strings.Join(more, "\n") + "\n"
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		m.t.Fatal(err)
 	}
