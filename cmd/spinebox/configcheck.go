@@ -80,8 +80,8 @@ func (c *config) validate() []problem {
 	if c.Limits.Reserve < 16e6 {
 		wrong("limits.reserve", "it must be at least 16MB: the ledger needs room to write when the disk is full")
 	}
-	if n := c.Limits.Outbox; n < 100 || n > 1_000_000 {
-		wrong("limits.outbox", "%d is outside 100 to 1000000 results", n)
+	if n := c.Limits.Outbox; n < 10 || n > 1_000_000 {
+		wrong("limits.outbox", "%d is outside 10 to 1000000 results", n)
 	}
 	if n := c.Limits.OutboxSize; n < 1e6 || n > 100e9 {
 		wrong("limits.outbox_size", "it is outside 1MB to 100GB")

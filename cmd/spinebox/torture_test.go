@@ -175,3 +175,32 @@ func boxOnAFullDisk(t *testing.T, disk *disktest.Disk, fills int, fill func(*dis
 		t.Error("that is too long")
 	}
 }
+
+// A full outbox stops the intake and says so; the files wait on the share, and
+// all have their results once the hub takes some.
+func TestAFullOutboxLeavesFilesOnTheShare(t *testing.T) {
+	m := brokertest.New(t)
+	r := newRig(t, m.URL())
+	const limit, files = 10, 14
+	r.limits = fmt.Sprintf("{outbox: %d}", limit)
+	r.configure("")
+	box := r.serve()
+	for n := range files {
+		content, err := makePicture("grey", uint64(n))
+		r.must(err)
+		r.drop(fmt.Sprintf("%d.png", n), content)
+	}
+	r.until(box, "it says that the outbox is full", func(s spine.Status) bool {
+		return s.Outbox == limit && strings.Contains(s.Trouble, "outbox is full: 10 results wait for the hub")
+	})
+	m.Start()
+	hub := r.buildHub()()
+	r.until(box, "all is answered and sent", func(s spine.Status) bool {
+		return s.Trouble == "" && s.Classified == files && s.Outbox == 0
+	})
+	r.must(box.end())
+	r.must(hub.end())
+	if current, kept := r.stored(); len(current) != files || kept != files {
+		t.Errorf("the hub has %d images in %d results, want %d", len(current), kept, files)
+	}
+}

@@ -110,7 +110,7 @@ func dial(ctx context.Context, broker *url.URL, config *tls.Config) (conn net.Co
 
 // connect connects and listens for receipts and commands.
 func (s *session) connect() error {
-	if err := wait("connect to the broker", s.client.Connect(), 2*connectTimeout); err != nil {
+	if err := wait("connect to the broker", s.client.Connect(), connectTimeout); err != nil {
 		return err
 	}
 	// The library's goroutine must not wait: it also reads the broker's

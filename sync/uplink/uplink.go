@@ -65,7 +65,7 @@ type Options struct {
 
 	ReceiptTimeout time.Duration // until a result is sent again; default 30 s
 	StatusEvery    time.Duration // the shortest time between two statuses; default 2 s
-	Backoff        time.Duration // after the first connection lost, doubling to 30 s; default 1 s
+	Backoff        time.Duration // after the first connection lost, doubling to 15 s; default 1 s
 	Now            func() time.Time
 }
 
@@ -74,7 +74,7 @@ const (
 	forLive        = 16               // places of the window that old results leave free
 	historicalAge  = 10 * time.Second // a result older than this has waited
 	heartbeat      = time.Minute      // between statuses that say nothing new
-	longestBackoff = 30 * time.Second
+	longestBackoff = 15 * time.Second
 	connectTimeout = 10 * time.Second
 	writeTimeout   = 5 * time.Second
 	lastSend       = 2 * time.Second // for the results in hand when the box stops

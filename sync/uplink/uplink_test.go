@@ -147,7 +147,7 @@ func TestStatusOnChange(t *testing.T) {
 		}
 	})
 	run(t, u.Run)
-	eventually(t, "it was asked often", func() bool { mu.Lock(); defer mu.Unlock(); return asked > 10 })
+	eventually(t, "it was asked often", func() bool { mu.Lock(); defer mu.Unlock(); return asked > 20 })
 	mu.Lock()
 	now.Refused = 7
 	mu.Unlock()
@@ -159,8 +159,11 @@ func TestStatusOnChange(t *testing.T) {
 	})
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.status) != 2 {
-		t.Errorf("%d statuses were published for one change", len(h.status))
+	mu.Lock()
+	defer mu.Unlock()
+	// Two, and one more for each connection that a busy machine loses.
+	if n := len(h.status); n < 2 || n > asked/3 {
+		t.Errorf("%d statuses were published for one change, of %d that were asked for", n, asked)
 	}
 }
 
