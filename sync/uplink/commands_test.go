@@ -37,6 +37,9 @@ func TestCommands(t *testing.T) {
 	mine, other := wire.Topics{Site: "north", Device: "box-1"}.Command(), wire.Topics{Site: "north", Device: "box-2"}.Command()
 	image := hex.EncodeToString(make([]byte, 32))
 	ask(mine, true, command(t, 0, wire.CommandRescan, "")) // before it connects: retained
+	// The embedded broker acknowledges before it hands on, one message after the
+	// other: the box must not subscribe in between.
+	ask(other, false, command(t, 1, wire.CommandRetry, image))
 
 	var mu sync.Mutex
 	var done []string
