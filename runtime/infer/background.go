@@ -1,8 +1,5 @@
 package infer
 
-// #include <malloc.h>
-import "C"
-
 import (
 	"fmt"
 	"os"
@@ -106,7 +103,3 @@ func priority(thread int) (int, error) {
 	}
 	return 20 - raw, nil
 }
-
-// trim gives memory that the C library keeps for later back to the system. A
-// session that was closed leaves some 40 MB of it.
-func trim() { C.malloc_trim(0) }

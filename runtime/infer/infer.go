@@ -73,6 +73,7 @@ func Open(dir string, o Options) (*Model, error) {
 }
 
 func open(dir string, d *description.Model, o Options) (*Model, error) {
+	settleMemory()
 	options, err := o.session()
 	if err != nil {
 		return nil, err
