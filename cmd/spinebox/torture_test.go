@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	paho "github.com/eclipse/paho.mqtt.golang"
+
 	"spinebox/hub/broker/brokertest"
 	"spinebox/internal/disktest"
 	"spinebox/internal/spine"
@@ -202,5 +204,45 @@ func TestAFullOutboxLeavesFilesOnTheShare(t *testing.T) {
 	r.must(hub.end())
 	if current, kept := r.stored(); len(current) != files || kept != files {
 		t.Errorf("the hub has %d images in %d results, want %d", len(current), kept, files)
+	}
+}
+
+// The hub asks for a retry by the name under which it knows the image, and gets
+// a second attempt as the image's current result.
+func TestTheHubAsksForARetry(t *testing.T) {
+	m := brokertest.New(t)
+	m.Start()
+	r := newRig(t, m.URL())
+	hub := r.buildHub()()
+	content, err := makePicture("cut", 1)
+	r.must(err)
+	image := r.imageID(r.drop("cut.png", content))
+	box := r.serve()
+	r.until(box, "the file has failed, and the hub knows", func(s spine.Status) bool {
+		return s.Failed == 1 && s.Quarantine == 1 && s.Outbox == 0 && s.Broker.Online
+	})
+	client := paho.NewClient(paho.NewClientOptions().AddBroker(m.URL()).SetClientID("asks"))
+	ask := func(message string) {
+		t.Helper()
+		token := client.Publish("spinebox/v1/hospital/room-1/command", 1, false, message)
+		if !token.WaitTimeout(time.Minute) || token.Error() != nil {
+			t.Fatal("the broker takes no command: ", token.Error())
+		}
+	}
+	if token := client.Connect(); !token.WaitTimeout(time.Minute) || token.Error() != nil {
+		t.Fatal("the broker cannot be reached: ", token.Error())
+	}
+	defer client.Disconnect(250)
+	ask(fmt.Sprintf(`{"schema":"spinebox.command.v1","id":"%064d","command":"retry","image":"%s"}`, 1, image))
+	ask(fmt.Sprintf(`{"schema":"spinebox.command.v1","id":"%064d","command":"rescan"}`, 2))
+	ask(fmt.Sprintf(`{"schema":"spinebox.command.v1","id":"%064d","command":"reboot"}`, 3))
+	r.until(box, "it is judged once more, and what is not on the list is refused", func(s spine.Status) bool {
+		return s.Failed == 2 && s.Outbox == 0 && s.Broker.Commands == 2 && s.Broker.Refused == 1
+	})
+	r.must(box.end())
+	r.must(hub.end())
+	current, kept := r.stored()
+	if got := current[image]; got.Attempt != 2 || kept != 2 || len(current) != 1 {
+		t.Errorf("the hub has attempt %d, %d results of %d images", got.Attempt, kept, len(current))
 	}
 }
