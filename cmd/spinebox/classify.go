@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -75,6 +76,7 @@ type answer struct {
 	Model         spine.ModelID           `json:"model"`
 	Second        *readingAnswer          `json:"second,omitempty"` // of two readers; the first's is above
 	Unsigned      bool                    `json:"unsigned"`
+	Phantom       bool                    `json:"phantom"` // trained on made X-rays
 	Timings       spine.Timings           `json:"timings"`
 }
 
@@ -116,9 +118,13 @@ func classify(ctx context.Context, o classifyOptions, files []string, out, errs 
 	judge := pipeline.NewJudge(first.decode, opened.Readers, config.rules(), log)
 
 	buffered := bufio.NewWriter(out)
-	p := printer{out: buffered, json: o.json, files: files, unsigned: opened.unsigned()}
+	p := printer{out: buffered, json: o.json, files: files, unsigned: opened.unsigned(), phantom: opened.phantom()}
 	failed := 0
 	err = inOrder(ctx, files, judge, func(file string, verdict pipeline.Verdict) error {
+		if file == first.path && first.took > 0 {
+			verdict.Timings.Decode = milliseconds(first.took)
+			first.took = 0
+		}
 		a := newAnswer(file, verdict, opened)
 		if o.out != "" {
 			if a.Overlay, err = writeOverlay(o.out, file, verdict); err != nil {
@@ -214,12 +220,15 @@ type ahead struct {
 	path   string
 	other  pipeline.Decoder
 	result chan func() (*spine.Picture, error)
+	took   time.Duration // of the decoding, once the picture was given out
 }
 
 func decodeAhead(ctx context.Context, path string, decode pipeline.Decoder) *ahead {
 	a := &ahead{path: path, other: decode, result: make(chan func() (*spine.Picture, error), 1)}
+	began := time.Now()
 	go func() {
 		picture, err := decode(ctx, path)
+		a.took = time.Since(began)
 		a.result <- func() (*spine.Picture, error) { return picture, err }
 		close(a.result)
 	}()
@@ -241,8 +250,9 @@ func newAnswer(file string, v pipeline.Verdict, by readers) answer {
 	d := v.Decision
 	a := answer{
 		Use: spine.IntendedUse, File: file, Outcome: d.Outcome, Code: d.Code, Label: d.Label,
-		Sentence: d.Code.Sentence(), Reason: d.Reason, Model: by.opened[0].id(), Unsigned: by.unsigned(), Timings: v.Timings,
+		Sentence: d.Code.Sentence(), Reason: d.Reason, Model: by.opened[0].id(), Unsigned: by.unsigned(), Phantom: by.phantom(), Timings: v.Timings,
 	}
+	a.Timings.Total = a.Timings.Decode + a.Timings.Infer + a.Timings.Explain
 	for i, r := range v.Readings {
 		one := newReading(r)
 		if i == 0 {
@@ -315,7 +325,7 @@ type printer struct {
 	files []string
 	width int // of the table's first column
 
-	unsigned bool
+	unsigned, phantom bool
 }
 
 func (p *printer) print(a answer) {
@@ -358,6 +368,9 @@ func (p *printer) end() {
 		fmt.Fprintln(p.out, spine.IntendedUse)
 		if p.unsigned {
 			fmt.Fprintln(p.out, "The model is not signed: for demonstration and tests.")
+		}
+		if p.phantom {
+			fmt.Fprintln(p.out, "The model was trained on made X-rays: for demonstration only.")
 		}
 	}
 }
