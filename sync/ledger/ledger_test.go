@@ -6,15 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
 
 	"spinebox/internal/spine"
 	"spinebox/sync/wire"
@@ -336,72 +333,6 @@ func TestInUse(t *testing.T) {
 	if _, err := Open(dir, Options{}); !errors.Is(err, ErrInUse) {
 		t.Errorf("a second ledger: %v", err)
 	}
-}
-
-// A kill may come between the two steps in which Badger makes a log.
-func TestLogsWithoutAByte(t *testing.T) {
-	dir := t.TempDir()
-	l := open(t, dir, Options{})
-	img := image("a")
-	commit(t, l, img)
-	l.Close()
-	for _, name := range []string{"00099.mem", "000099.vlog"} {
-		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	l = open(t, dir, Options{})
-	if _, err := l.Image(img.Digest); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestFullDisk(t *testing.T) {
-	dir := t.TempDir()
-	l := open(t, dir, Options{})
-	a, b := image("a"), image("b")
-	commit(t, l, a)
-	if held, err := l.held(); err != nil || held != ballastSize {
-		t.Errorf("the ballast holds %d bytes, %v", held, err)
-	}
-	var s unix.Statfs_t
-	if err := unix.Statfs(dir, &s); err != nil {
-		t.Fatal(err)
-	}
-	// Less is free than the reserve, more than half of it.
-	l.reserve = int64(s.Bavail) * s.Bsize * 3 / 2
-	if err := l.Ready(); !errors.Is(err, ErrDiskFull) {
-		t.Errorf("ready: %v", err)
-	}
-	if err := l.Commit(b, sighting(b), message(b)); !errors.Is(err, ErrDiskFull) {
-		t.Errorf("commit: %v", err)
-	}
-	if _, err := l.Duplicate(sighting(a)); !errors.Is(err, ErrDiskFull) {
-		t.Errorf("duplicate: %v", err)
-	}
-	if n, err := l.Delivered(resultID(a)); n != 1 || err != nil {
-		t.Errorf("a receipt, which makes room: %d, %v", n, err)
-	}
-	l.reserve = 1 << 60
-	if _, err := l.Delivered(resultID(b)); !errors.Is(err, ErrDiskFull) {
-		t.Errorf("a receipt on a disk that has nothing left: %v", err)
-	}
-	giveBallast(3 * ballastStep)
-	if err := l.Ready(); !errors.Is(err, ErrDiskFull) {
-		t.Errorf("ready: %v", err)
-	}
-	if held, err := l.held(); err != nil || held != ballastSize-3*ballastStep {
-		t.Errorf("without room, the ballast holds %d bytes, %v", held, err)
-	}
-	l.reserve = 1 << 20
-	if err := l.Ready(); err != nil {
-		t.Errorf("with room: %v", err)
-	}
-	if held, err := l.held(); err != nil || held != ballastSize {
-		t.Errorf("with room, the ballast holds %d bytes, %v", held, err)
-	}
-	commit(t, l, b)
-	expect(t, "sequence", 2, b.Sequence)
 }
 
 func TestRecordOfAnotherVersion(t *testing.T) {
