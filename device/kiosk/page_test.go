@@ -353,9 +353,13 @@ var full = spine.Status{
 		{Name: "resnet50-finetune", Version: "2026.11-seed1-fold0", Digest: strings.Repeat("ab", 32)},
 		{Name: "vgg16-finetune", Version: "2026.11-seed1-fold0", Digest: strings.Repeat("cd", 32)},
 	},
-	Thresholds: map[string]float64{"confidence": .7, "max_hues": .12, "min_side": 96, "spine_distance": 12.345, "map_outside": .5, "agreement": .6},
-	Check:      spine.CheckStatus{At: finished},
-	Disk:       spine.DiskStatus{Free: 41_200_000_000, Size: 118_000_000_000, Reserve: 256_000_000},
+	Reading: "side by side: side by side took 123ms, one after the other 150ms",
+	Thresholds: map[string]float64{
+		"max_hues": .12, "min_side": 96, "max_shape": 12, "min_contrast": 2. / 255, "confidence_1": .7, "confidence_2": .65,
+		"picture_1": 12.345, "picture_2": 1.5, "features_1": 2, "features_2": 2.25, "outside_1": .5, "outside_2": .4,
+	},
+	Check: spine.CheckStatus{At: finished},
+	Disk:  spine.DiskStatus{Free: 41_200_000_000, Size: 118_000_000_000, Reserve: 256_000_000},
 	Shares: map[string]spine.ShareStatus{
 		"scanner": {Online: true, Waiting: 2}, "fluoroscopy-room": {Error: "away"}, "archive": {Online: true, Error: "3 files cannot be read"}, "ward": {Online: true},
 	},

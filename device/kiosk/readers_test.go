@@ -112,8 +112,8 @@ func TestServicePage(t *testing.T) {
 	text := strings.ReplaceAll(ask[string](b, `document.getElementById("service").innerText`), "\u2060", "")
 	for _, want := range []string{
 		full.Version, "1 Mar 14:02:11", "41 GB of 118 GB free; intake stops below 256 MB", full.Panel.Display,
-		"resnet50-finetune 2026.11-seed1-fold0", "abababababab", "made X-rays: for demonstration only", "answered as it must be, 1 Mar 14:02:11, ",
-		"Share fluoroscopy-room", "offline", "1234", "123456, 2345, 12", "99999", "Spine distance", "12.35",
+		"resnet50-finetune 2026.11-seed1-fold0", "abababababab", "made X-rays", "answered as it must be, 1 Mar 14:02:11, ",
+		"Share fluoroscopy-room", "offline", "1234", "123456, 2345, 12", "99999", "Picture", "12.35 and 1.5", "0.007843", "side by side took 123ms",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the service page lacks %q:\n%s", want, text)

@@ -58,13 +58,16 @@ func models(s spine.Status) group {
 	for _, m := range s.Models {
 		g.Lines = append(g.Lines, line{Name: "Model", Text: fmt.Sprintf("%s, %.12s", modelName(m), m.Digest)})
 	}
+	if s.Reading != "" {
+		g.Lines = append(g.Lines, line{Name: "Two readers", Text: s.Reading})
+	}
 	signed := line{Name: "Signature", Text: "verified"}
 	if s.Unsigned {
-		signed = line{Name: "Signature", Text: "none: for demonstration and tests", Wait: true}
+		signed = line{Name: "Signature", Text: "none", Wait: true}
 	}
 	trained := line{Name: "Trained on", Text: "X-rays"}
 	if s.Phantom {
-		trained = line{Name: "Trained on", Text: "made X-rays: for demonstration only", Wait: true}
+		trained = line{Name: "Trained on", Text: "made X-rays", Wait: true}
 	}
 	check := line{Name: "Last picture with a known answer", Text: "answered as it must be", Time: s.Check.At}
 	switch {
@@ -77,11 +80,19 @@ func models(s spine.Status) group {
 }
 
 // thresholds are shown by their names, whatever they are: what decides beside
-// the network has no secrets.
+// the network has no secrets. Those of the first and second reader, whose names
+// end in _1 and _2, stand in one line.
 func thresholds(s spine.Status) group {
 	g := group{"Thresholds", []line{}}
 	for _, name := range slices.Sorted(maps.Keys(s.Thresholds)) {
-		g.Lines = append(g.Lines, line{Name: capital(strings.ReplaceAll(name, "_", " ")), Text: fmt.Sprintf("%.4g", s.Thresholds[name])})
+		value := fmt.Sprintf("%.4g", s.Thresholds[name])
+		shared := strings.TrimSuffix(strings.TrimSuffix(name, "_1"), "_2")
+		title := capital(strings.ReplaceAll(shared, "_", " "))
+		if last := len(g.Lines) - 1; strings.HasSuffix(name, "_2") && last >= 0 && g.Lines[last].Name == title {
+			g.Lines[last].Text += " and " + value
+			continue
+		}
+		g.Lines = append(g.Lines, line{Name: title, Text: value})
 	}
 	return g
 }
