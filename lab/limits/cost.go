@@ -14,7 +14,6 @@ import (
 // Group is a number of pictures that are judged together.
 type Group struct {
 	Name  string // as in a table's head
-	Spine bool   // refusing one is a cost; otherwise it is what the gate is for
 	Looks []Judged
 }
 

@@ -149,7 +149,10 @@ func pictureViews(g *gate.Gate, looks []Look, seed uint64) (limit float64, err e
 		}
 	}
 	common := make([]float64, len(looks))
-	for _, name := range []string{gate.Grey, gate.Edges, gate.Texture, gate.Shape} {
+	for _, name := range gate.Names() {
+		if name == gate.Features {
+			continue
+		}
 		raw := make([]float64, len(looks))
 		for f := range folds * rounds {
 			deal, f := fold[f/folds], f%folds

@@ -202,7 +202,7 @@ func TestCostCountsWhatEachRuleRefuses(t *testing.T) {
 		return Judged{l, broken}
 	}
 	limits := description.Thresholds{Picture: 2, Outside: 0.5, Confidence: 0.6}
-	g := Group{Name: "spines", Spine: true, Looks: []Judged{
+	g := Group{Name: "spines", Looks: []Judged{
 		at(1, 0.1, 0.9, nil), at(3, 0.1, 0.9, nil), at(1, 0.6, 0.9, nil), at(3, 0.6, 0.5, nil),
 		at(0, 0, 0.9, spine.Faultf(spine.TooSmall, "small")),
 	}}

@@ -90,7 +90,7 @@ func (m Measurement) groups(ctx context.Context, network *infer.Model, parts []d
 		if err != nil {
 			return nil, err
 		}
-		groups = append(groups, Group{Name: string(part), Spine: true, Looks: looks})
+		groups = append(groups, Group{Name: string(part), Looks: looks})
 	}
 	made := Group{Name: "made strangers"}
 	for _, kind := range strangers.Kinds() {
