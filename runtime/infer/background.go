@@ -7,6 +7,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"spinebox/models/description"
 )
 
 // lowest is the kernel's least priority for a thread, as a nice value.
@@ -21,6 +23,12 @@ const lowest = 19
 // Where the kernel would not give a priority back (RLIMIT_NICE), none is taken
 // away: the two then share the processor like any two programs.
 func OpenBehind(dir string, o Options, try func(*Model) error) (*Model, error) {
+	// Not behind: Go's collector stops every goroutine for a moment, and would
+	// wait for one that computes a hash at the lowest priority.
+	d, err := description.Load(dir)
+	if err != nil {
+		return nil, err
+	}
 	normal, err := priority(0)
 	if err != nil {
 		return nil, err
@@ -41,7 +49,7 @@ func OpenBehind(dir string, o Options, try func(*Model) error) (*Model, error) {
 				return
 			}
 		}
-		m, err := Open(dir, o)
+		m, err := open(dir, d, o)
 		if err == nil && try != nil {
 			if err = try(m); err != nil {
 				m.Close()

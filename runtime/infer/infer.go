@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -285,7 +286,7 @@ func (m *Model) Close() error {
 	m.closed = true
 	err := m.session.Close()
 	m.session, m.fetches, m.top = nil, nil, nil
-	runtime.GC() // tensors that nobody holds
+	debug.FreeOSMemory() // and the tensors that nobody holds
 	trim()
 	return err
 }
