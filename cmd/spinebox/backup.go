@@ -78,11 +78,14 @@ func restoreCommand() *cobra.Command {
 ledger is moved aside, not removed. Results whose receipts came after the backup
 are sent again, which the hub knows; files that are still on the share are taken
 as new if the backup does not know them.`,
-		Example: "  systemctl stop spinebox\n  spinebox restore /mnt/usb/box-1.backup\n  systemctl start spinebox",
+		Example: "  systemctl stop spinebox\n  sudo -u spinebox spinebox restore /mnt/usb/box-1.backup\n  systemctl start spinebox",
 		Args:    arguments(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			config, err := loadConfig(path)
 			if err != nil {
+				return err
+			}
+			if err := config.asOwner(); err != nil {
 				return err
 			}
 			f, err := os.Open(args[0])

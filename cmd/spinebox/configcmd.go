@@ -25,7 +25,7 @@ func configCheckCommand() *cobra.Command {
 (key, model, certificates, pins), each with what to do. Nothing is started or
 changed. A share that is not mounted now is no mistake: the service waits for it.`,
 		Example: `  sudo -u spinebox spinebox config check
-  spinebox config check --config demo/spinebox.yml`,
+  spinebox config check --config demo/trial/spinebox.yml`,
 		Args: arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			config, problems, err := readConfig(path)

@@ -108,6 +108,9 @@ func (b *box) openDesk() error {
 
 // atDesk does something with the desk of a box whose service does not run.
 func atDesk(c *config, do func(*desk) error) error {
+	if err := c.asOwner(); err != nil {
+		return err
+	}
 	quarantine, err := pipeline.OpenQuarantine(c.quarantinePath())
 	if err != nil {
 		return err

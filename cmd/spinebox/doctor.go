@@ -210,6 +210,9 @@ func (c *config) examineModel(ctx context.Context, dir string) finding {
 	case err != nil:
 		return finding{"model", wrong, err.Error(), "`spinebox model rollback`, or another model; if none answers, the machine is at fault"}
 	}
+	if len(d.Gaps()) > 0 {
+		return finding{"model", note, gapsNote(d), "train it anew, or know that it answers for pictures of anything"}
+	}
 	return finding{Name: "model", State: fine, What: what + " gives its known answers on this machine"}
 }
 

@@ -28,7 +28,7 @@ key for each site: make it on the first box and carry it to the others. With
 another key, the same X-ray would become another image at the hub. An existing
 key is never overwritten.`,
 		Example: `  sudo spinebox key init
-  spinebox key init --config demo/spinebox.yml
+  spinebox key init --config demo/trial/spinebox.yml
   spinebox key init site.key`,
 		Args: arguments(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {

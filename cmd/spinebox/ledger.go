@@ -24,6 +24,9 @@ const patience = 2 * time.Second
 // openLedger opens the ledger within the configuration's limits. Half of the
 // reserve is the ledger's: the shares stop taking in before it has to.
 func (c *config) openLedger(log *slog.Logger) (*ledger.Ledger, error) {
+	if err := c.asOwner(); err != nil {
+		return nil, err
+	}
 	return ledger.Open(c.ledgerPath(), ledger.Options{
 		Log: log, Reserve: min(int64(c.Limits.Reserve)/2, 32<<20),
 		MaxResults: c.Limits.Outbox, MaxBytes: int64(c.Limits.OutboxSize), Keep: c.Limits.Keep,

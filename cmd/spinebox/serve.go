@@ -31,7 +31,7 @@ func serveCommand(decorate decorator) *cobra.Command {
 more in, finishes the image in hand and sends what still waits, for a few
 seconds; a second signal abandons the sending. Nothing is lost either way.`,
 		Example: `  spinebox serve
-  spinebox serve --config demo/spinebox.yml --debug`,
+  spinebox serve --config demo/trial/spinebox.yml --debug`,
 		Args: arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			level := slog.LevelInfo

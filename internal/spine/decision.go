@@ -52,7 +52,7 @@ func (c Code) Sentence() string {
 	case NotXray:
 		return "This does not look like an X-ray. Send the X-ray itself, not a photograph of something else."
 	case NotSpine:
-		return "This does not look like an X-ray of the spine. Check that the right image was sent."
+		return "This picture is unlike those the network learned from. Check that it is the right one; a radiologist has to read it."
 	case TooSmall:
 		return "This picture is too small to judge. Send it at its original size."
 	case LowConfidence:
@@ -62,7 +62,7 @@ func (c Code) Sentence() string {
 	case HeatmapEmpty:
 		return "The network gives an answer but cannot show where it looked, so the answer is withheld."
 	case HeatmapOff:
-		return "The network looked outside the body, so its answer is withheld."
+		return "The network looked outside the body, so its answer is withheld. A radiologist has to read the image."
 	case Conflict:
 		return "An X-ray with the same identifier but other content is already known. Check which one is right."
 	case Unsupported:
@@ -76,6 +76,10 @@ func (c Code) Sentence() string {
 	}
 	return ""
 }
+
+// ErrBox says that the box could not do its work, whichever image it was: the
+// image waits, and somebody is told.
+var ErrBox = errors.New("the box cannot work")
 
 // Fault is an error about one image that carries the code it ends with. It is
 // how decoders, gates and readers say which refusal or failure they mean.

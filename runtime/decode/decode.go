@@ -165,7 +165,8 @@ func (d *Decoder) bury(c *child) {
 // Decode returns the picture in the file at path, as xray.Decode does. A file
 // that gives none is a *[spine.Fault]: Unsupported or Corrupt as xray.Decode
 // says, Corrupt when a child crashed on it, Timeout when it took longer than
-// the limit. Other errors are the box's own, or ctx's.
+// the limit. spine.ErrBox says that no child could be had. Other errors are
+// ctx's, or those of the file's copy.
 func (d *Decoder) Decode(ctx context.Context, path string) (*spine.Picture, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would block
 	if err != nil {
@@ -224,7 +225,7 @@ func (d *Decoder) engage(ctx context.Context, f *os.File) (*child, error) {
 		d.o.Log.Warn("a waiting decoder has died", "error", err)
 		c.end()
 	}
-	return nil, err
+	return nil, fmt.Errorf("%w: %w", spine.ErrBox, err)
 }
 
 // result waits for the child's answer and takes the picture.

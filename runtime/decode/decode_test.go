@@ -139,6 +139,44 @@ func TestNoProgram(t *testing.T) {
 	}
 }
 
+// A program that is replaced while the box runs is the box's trouble, and no
+// word about the files; it heals by itself.
+func TestAProgramThatGoesIsTheBoxsTrouble(t *testing.T) {
+	o := options(t)
+	own, err := os.ReadFile(o.Program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Program = filepath.Join(t.TempDir(), Program)
+	install := func() {
+		if err := os.WriteFile(o.Program+".new", own, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(o.Program+".new", o.Program); err != nil {
+			t.Fatal(err)
+		}
+	}
+	install()
+	d := open(t, o)
+	path := writeFile(t, "a.png", pngOf(t, 30, 20))
+	if err := os.Remove(o.Program); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // children that were started before serve one each
+		_, _ = d.Decode(t.Context(), path)
+	}
+	if _, err := d.Decode(t.Context(), path); !errors.Is(err, spine.ErrBox) {
+		t.Errorf("without its program: %v", err)
+	}
+	install()
+	for range 3 { // starts that failed are in line
+		_, err = d.Decode(t.Context(), path)
+	}
+	if err != nil {
+		t.Errorf("with its program back: %v", err)
+	}
+}
+
 // Children that die while they wait cost no file.
 func TestWaitingChildDies(t *testing.T) {
 	d := open(t, options(t))

@@ -58,11 +58,13 @@ type Verdict struct {
 	Readings []spine.Reading
 	Decision spine.Decision
 	Timings  spine.Timings // Total is left to the caller
+
+	trouble error // the box's own, which is no word about the image
 }
 
 // Judge gives the verdict on the file at path. Whatever goes wrong with the
-// file, the network or the time limit is a verdict; the error is only ever
-// that of ctx, which ends the wait for a stage that another image holds. A
+// file, the network or the time limit is a verdict; the error is that of ctx,
+// which ends the wait for a stage that another image holds, or spine.ErrBox. A
 // stage that has begun is finished within the limit even if ctx ends.
 //
 // The limit is for both stages together. Waiting for them does not count.
@@ -85,6 +87,10 @@ func (j *Judge) judge(ctx context.Context, path string, begin func() (end func()
 	})
 	if !inTime {
 		return Verdict{Decision: at(spine.Decode, j.late())}, nil
+	}
+	if v.trouble != nil {
+		j.decoding.give()
+		return Verdict{}, v.trouble
 	}
 	v.Decision = at(spine.Decode, v.Decision)
 	left := j.rules.Limit - time.Since(began)
@@ -144,7 +150,10 @@ func (j *Judge) guard(stage func(*Verdict) error) (v Verdict) {
 			v.Decision = decline(fmt.Errorf("panic: %v", cause))
 		}
 	}()
-	if err := stage(&v); err != nil {
+	switch err := stage(&v); {
+	case errors.Is(err, spine.ErrBox):
+		v.trouble = err
+	case err != nil:
 		v.Decision = decline(err)
 	}
 	return v

@@ -15,7 +15,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -185,6 +187,13 @@ func (p *Pipeline) answer(ctx context.Context, c Claim, attempt int) error {
 	verdict, err := p.verdict(ctx, seat.judge, c)
 	if err != nil {
 		return err
+	}
+	if attempt == 1 && verdict.Decision.Outcome == spine.Failed {
+		// Somebody removed the copy: that says nothing of the image, and there is
+		// nothing to keep in quarantine. The share has the file, or takes it anew.
+		if _, err := os.Stat(c.Path); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("the copy of image %.12s: %w", c.Digest, fs.ErrNotExist)
+		}
 	}
 	img := &spine.Image{
 		Digest: c.Digest, Attempt: attempt, Source: c.Source, Name: c.Name, Size: c.Size,

@@ -263,7 +263,9 @@ func TestAResultThatCannotBeSentIsAFailureOfItsOwnImage(t *testing.T) {
 	b.quarantined(t, c.Digest)
 }
 
-func TestACopyThatVanishedHoldsUpNobody(t *testing.T) {
+// A failure without its file could never be tried again: the share takes the
+// file anew instead.
+func TestACopyThatVanishedIsNoFailure(t *testing.T) {
 	b := newBench(t, testJudge(func(path string) (*spine.Picture, error) {
 		_, err := os.ReadFile(path)
 		return nil, err
@@ -272,8 +274,35 @@ func TestACopyThatVanishedHoldsUpNobody(t *testing.T) {
 	if err := os.Remove(c.Path); err != nil {
 		t.Fatal(err)
 	}
-	if tries := b.offer(t, c); tries != 1 || b.books.images[c.Digest].Decision.Code != spine.Internal {
-		t.Errorf("it took %d tries and ended as %+v", tries, b.books.images[c.Digest].Decision)
+	if err := b.Handle(t.Context(), c); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("handled with %v", err)
+	}
+	if n, err := b.Quarantine().Count(); n != 0 || err != nil || len(b.books.images) != 0 {
+		t.Errorf("%d files in quarantine (%v), %d results", n, err, len(b.books.images))
+	}
+}
+
+// Without a decoder every X-ray would end as a failure of its own.
+func TestABoxThatCannotWorkLetsImagesWait(t *testing.T) {
+	broken := true
+	b := newBench(t, testJudge(func(path string) (*spine.Picture, error) {
+		if broken {
+			return nil, fmt.Errorf("decode picture: %w: no decoder", spine.ErrBox)
+		}
+		return xray(path)
+	}, sure))
+	c := b.drop(t, "a.dcm", "an X-ray")
+	for range 3 {
+		if err := b.Handle(t.Context(), c); !errors.Is(err, spine.ErrBox) {
+			t.Errorf("handled with %v", err)
+		}
+	}
+	if n, err := b.Quarantine().Count(); n != 0 || err != nil || len(b.books.images) != 0 {
+		t.Errorf("%d files in quarantine (%v), %d results", n, err, len(b.books.images))
+	}
+	broken = false
+	if tries := b.offer(t, c); tries != 1 || b.books.images[c.Digest].Decision.Label != spine.Scoliosis {
+		t.Errorf("with the decoder back: %d tries, %+v", tries, b.books.images[c.Digest].Decision)
 	}
 }
 

@@ -90,8 +90,7 @@ func (q Quarantine) write(c Claim, img *spine.Image) error {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err
 	}
-	// A copy that has vanished from the spool must not hold up the rest: its
-	// failure is recorded without it.
+	// A copy that vanished while its failure was noted must not hold up the rest.
 	err := os.Link(c.Path, filepath.Join(folder, originalName))
 	if err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist) {
 		return err

@@ -101,6 +101,9 @@ func (w *Watcher) settle(ctx context.Context, c Claim) error {
 			return errVanished
 		}
 		if err := w.o.Handle(ctx, c); err != nil {
+			if _, gone := os.Stat(c.Path); errors.Is(gone, fs.ErrNotExist) {
+				return errVanished
+			}
 			return fmt.Errorf("the box cannot take files in: %w", err)
 		}
 	}

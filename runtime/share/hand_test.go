@@ -181,6 +181,25 @@ func TestTheSpoolIsMadeAgain(t *testing.T) {
 	}
 }
 
+// A copy that goes while it is in hand is no trouble of the box: the file is
+// taken again.
+func TestACopyThatVanishesInHandIsTakenAgain(t *testing.T) {
+	r := newRig(t)
+	r.write("a.dcm", "picture end")
+	handle, first := r.o.Handle, true
+	r.o.Handle = func(ctx context.Context, c Claim) error {
+		if first {
+			first = false
+			r.must(os.Remove(c.Path))
+			return fmt.Errorf("the copy: %w", os.ErrNotExist)
+		}
+		return handle(ctx, c)
+	}
+	r.scans(5)
+	r.want("picture end")
+	r.wantSpool(0)
+}
+
 // The spool has one place for the same bytes, however many files have them.
 func TestTheSameBytesAreNeverInHandTwice(t *testing.T) {
 	r := newRig(t)
