@@ -44,7 +44,6 @@ type box struct {
 	decorate  decorator
 	panel     *panel.Panel
 	kiosk     *kiosk.Server // nil when none is configured
-	painter   *painter
 	pipeline  *pipeline.Pipeline
 	watchers  []*share.Watcher
 	uplink    *uplink.Uplink // nil when no broker is configured
@@ -105,7 +104,6 @@ func (b *box) openKiosk() error {
 	case err != nil:
 		return err
 	}
-	b.painter = newPainter(b.kiosk.Show, b.log)
 	recent, err := b.ledger.Recent(recentResults)
 	if err != nil {
 		return err
@@ -335,11 +333,7 @@ func (b *box) openUplink() error {
 // roomParts are what must outlive the last image, beside lamps and page.
 func (b *box) roomParts() []part {
 	parts := []part{b.control.Run, b.notifier.Run, b.ledger.Run, b.follow, b.keepAsking}
-	parts = append(parts, b.room...)
-	if b.painter != nil {
-		parts = append(parts, b.painter.Run)
-	}
-	return parts
+	return append(parts, b.room...)
 }
 
 func (b *box) watch(show func(spine.Status)) part {

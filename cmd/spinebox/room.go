@@ -22,8 +22,10 @@ func (b *box) Taken() {
 
 func (b *box) Answered(img *spine.Image, picture *spine.Picture) {
 	b.health.Answered(img.Timings)
-	if b.painter != nil {
-		b.painter.add(painting{img, picture})
+	if b.kiosk != nil {
+		view := newView(img)
+		paint(&view, img, picture)
+		b.kiosk.Show(view)
 	}
 }
 

@@ -38,13 +38,17 @@ type View struct {
 
 	// Preview is the picture as a JPEG at most some 1,500 pixels long; nil
 	// when there is none.
-	Preview []byte
+	Preview Picture
 	// Maps are PNGs, one for each reading, that cover exactly the picture,
 	// transparent where the network did not look; they may be as coarse as
 	// they like, the browser stretches them. One that is nil, or missing at
 	// the end, is a reading without a map.
-	Maps [][]byte
+	Maps []Picture
 }
+
+// Picture makes an image file. The page asks for it when somebody looks, and may
+// ask again: it MUST be safe for concurrent use.
+type Picture func() ([]byte, error)
 
 // Options say where the page is served and what it remembers.
 type Options struct {

@@ -36,7 +36,7 @@ func classified(id string, label spine.Label) View {
 		reading.Probabilities = append(reading.Probabilities, p[l])
 	}
 	return View{
-		ID: id, Finished: finished, Readings: []spine.Reading{reading}, Preview: film(30, 60), Maps: [][]byte{heat(8, 16)},
+		ID: id, Finished: finished, Readings: []spine.Reading{reading}, Preview: still(film(30, 60)), Maps: []Picture{still(heat(8, 16))},
 		Decision: spine.Decision{Outcome: spine.Classified, Label: label},
 	}
 }
@@ -47,6 +47,8 @@ func refused(id string, code spine.Code) View {
 	v.Decision = spine.Decision{Outcome: code.Outcome(), Code: code, Reason: "Doe^Jane in /srv/scanner"}
 	return v
 }
+
+func still(content []byte) Picture { return func() ([]byte, error) { return content, nil } }
 
 func film(w, h int) []byte {
 	img := image.NewGray(image.Rect(0, 0, w, h))

@@ -377,6 +377,6 @@ func twoReaders(id string, label spine.Label) View {
 	second := v.Readings[0]
 	second.Model = spine.ModelID{Name: "vgg16-finetune", Version: "2026.11-seed1-fold0"}
 	v.Readings = append(v.Readings, second)
-	v.Maps = append(v.Maps, heat(7, 14))
+	v.Maps = append(v.Maps, still(heat(7, 14)))
 	return v
 }

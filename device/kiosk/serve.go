@@ -57,10 +57,10 @@ func (s *Server) routes() (http.Handler, error) {
 	}
 	mux.HandleFunc("GET /scale.png", func(w http.ResponseWriter, r *http.Request) { giveOr404(w, r, "image/png", s.o.Scale) })
 	mux.HandleFunc("GET /image/{file}", func(w http.ResponseWriter, r *http.Request) {
-		giveOr404(w, r, "image/jpeg", s.find(r.PathValue("file"), ".jpg").preview)
+		s.paint(w, r, "image/jpeg", s.find(r.PathValue("file"), ".jpg").preview)
 	})
 	mux.HandleFunc("GET /map/{reader}/{file}", func(w http.ResponseWriter, r *http.Request) {
-		giveOr404(w, r, "image/png", s.find(r.PathValue("file"), ".png").overlay(r.PathValue("reader")))
+		s.paint(w, r, "image/png", s.find(r.PathValue("file"), ".png").overlay(r.PathValue("reader")))
 	})
 	mux.HandleFunc("GET /regular.ttf", func(w http.ResponseWriter, _ *http.Request) { give(w, "font/ttf", goregular.TTF) })
 	mux.HandleFunc("GET /bold.ttf", func(w http.ResponseWriter, _ *http.Request) { give(w, "font/ttf", gobold.TTF) })
@@ -147,6 +147,18 @@ func giveOr404(w http.ResponseWriter, r *http.Request, kind string, content []by
 		return
 	}
 	give(w, kind, content)
+}
+
+// paint makes a picture and gives it.
+func (s *Server) paint(w http.ResponseWriter, r *http.Request, kind string, make Picture) {
+	var content []byte
+	if make != nil {
+		var err error
+		if content, err = make(); err != nil {
+			s.o.Log.Warn("a result is shown without its picture", "error", err)
+		}
+	}
+	giveOr404(w, r, kind, content)
 }
 
 // find returns what is shown under the name of a picture's file.

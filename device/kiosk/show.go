@@ -13,12 +13,12 @@ import (
 // shown is a result that the page can show, with its pictures.
 type shown struct {
 	result   result
-	preview  []byte
-	overlays [][]byte // one for each reading
+	preview  Picture
+	overlays []Picture // one for each reading
 }
 
 // overlay returns the heatmap of the reading with that number, or nil.
-func (s shown) overlay(number string) []byte {
+func (s shown) overlay(number string) Picture {
 	n, err := strconv.Atoi(number)
 	if err != nil || n < 0 || n >= len(s.overlays) {
 		return nil
@@ -76,7 +76,7 @@ func newShown(v View) shown {
 	default:
 		r.Headline = "Not processed"
 	}
-	if len(v.Preview) > 0 {
+	if v.Preview != nil {
 		r.Picture = r.address("/image/", ".jpg")
 	}
 	return shown{r, v.Preview, v.Maps}
@@ -102,7 +102,7 @@ func (r *result) answer(v View) {
 			p := reading.Probabilities[i]
 			one.Classes = append(one.Classes, class{capital(string(l)), p, percent(p)})
 		}
-		if len(v.Preview) > 0 && n < len(v.Maps) && len(v.Maps[n]) > 0 {
+		if v.Preview != nil && n < len(v.Maps) && v.Maps[n] != nil {
 			one.Map = r.address(fmt.Sprintf("/map/%d/", n), ".png")
 		}
 		r.Readers = append(r.Readers, one)
