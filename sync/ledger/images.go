@@ -169,6 +169,11 @@ func (l *Ledger) Recent(n int) ([]*spine.Image, error) {
 		}
 		return nil
 	})
+	// They were written in one transaction: a part that is missing lies in a
+	// block that Badger cannot read, and passes over.
+	if errors.Is(err, ErrNotFound) {
+		err = fmt.Errorf("a record cannot be read: %w", ErrUnreadable)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read recent images: %w", err)
 	}

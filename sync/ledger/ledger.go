@@ -33,6 +33,7 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
+	"github.com/dgraph-io/badger/v4/y"
 	"github.com/dustin/go-humanize"
 
 	"spinebox/internal/spine"
@@ -135,7 +136,13 @@ func (l *Ledger) open() error {
 	if err := l.clean(); err != nil {
 		return errors.Join(err, l.closeBallast())
 	}
+	if err := l.checkTables(); err != nil {
+		return errors.Join(err, l.closeBallast())
+	}
 	db, err := badger.Open(settings(l.dir, logger{l.log, l.gate}))
+	if err != nil && strings.Contains(err.Error(), y.ErrChecksumMismatch.Error()) { // it wraps only the text
+		err = fmt.Errorf("%w: %w", err, ErrUnreadable)
+	}
 	if err != nil {
 		return errors.Join(err, l.closeBallast())
 	}
@@ -143,8 +150,10 @@ func (l *Ledger) open() error {
 	err = l.migrate()
 	if err == nil {
 		err = db.View(func(txn *badger.Txn) (err error) {
-			l.tally, err = readTally(txn)
-			return err
+			if l.tally, err = readTally(txn); err != nil {
+				return err
+			}
+			return checkSequences(txn, l.tally)
 		})
 	}
 	if err != nil {
