@@ -88,7 +88,7 @@ as new if the backup does not know them.`,
 			if err := config.asOwner(); err != nil {
 				return err
 			}
-			f, err := os.Open(args[0])
+			f, err := openRegular(args[0])
 			if err != nil {
 				return fmt.Errorf("open the backup: %w", err)
 			}

@@ -232,9 +232,12 @@ func (b *box) openShares() error {
 		return err
 	}
 	var parts []string
-	for _, s := range b.config.Shares {
+	for i, s := range b.config.Shares {
+		if err := b.config.checkApart(s); err != nil {
+			return unusable("the configuration", []problem{b.config.wrong(fmt.Sprintf("shares[%d].path", i), "%v", err)})
+		}
 		w, err := share.New(share.Options{
-			Name: s.Name, Root: s.Path, Mount: s.Mount, Spool: filepath.Join(b.config.Data, "spool", s.Name),
+			Name: s.Name, Root: s.Path, Mount: s.Mount, Spool: b.config.spoolPath(s.Name), Own: b.config.ownFolders(),
 			Ignore: s.Ignore, Finished: share.Finished(s.Finished), MoveTo: s.MoveTo,
 			Scan: s.Scan, Patience: s.Patience, MaxBytes: int64(s.MaxSize), Reserve: int64(b.config.Limits.Reserve),
 			Whole: xray.Whole, Known: b.seen, Forget: b.ledger.Forget, Log: b.log,
@@ -282,7 +285,7 @@ func (b *box) forgetShares() error {
 		}
 		b.log.Info("forgot the files of a share that is not configured any more", "share", source, "count", n)
 	}
-	spools := filepath.Join(b.config.Data, "spool")
+	spools := b.config.spoolPath("")
 	folders, err := os.ReadDir(spools)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("look at the spool: %w", err)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -135,7 +134,7 @@ func builtinConfig() (*config, error) {
 // with everything that is wrong in it, which is nothing for a good one. The
 // error is for a file that cannot be read at all.
 func readConfig(path string) (*config, []problem, error) {
-	raw, err := os.ReadFile(path)
+	raw, err := readSmall(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, withHint(fmt.Errorf("%w at %s", errNoConfig, path),
 			"give its path with --config, or begin one with `spinebox config print > FILE`")

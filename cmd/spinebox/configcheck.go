@@ -98,6 +98,8 @@ func (c *config) validate() []problem {
 			wrong("health.listen", "%q is no address; write it like 0.0.0.0:8481", c.Health.Listen)
 		} else if err := checkPort(port); err != nil {
 			wrong("health.listen", "%v", err)
+		} else if sameListen(c.Health.Listen, c.Kiosk.Listen) {
+			wrong("health.listen", "it is the address of kiosk.listen, %s, too; give one of them another port", c.Kiosk.Listen)
 		}
 	}
 	return all
@@ -160,18 +162,20 @@ func (c *config) validateBroker() []problem {
 	encrypted := false
 	if b.URL != "" {
 		switch u, err := url.Parse(b.URL); {
-		case err != nil || u.Host == "":
+		case err != nil:
 			wrong("url", "%q is no address; write it like tls://hub.example.org:8883", b.URL)
-		case u.Port() != "" && checkPort(u.Port()) != nil:
-			wrong("url", "%v", checkPort(u.Port()))
 		case u.User != nil:
 			wrong("url", "it holds a user; give username and password_file, which can be kept from others' eyes")
-		case u.Scheme == "tls":
-			encrypted = true
-		case u.Scheme != "tcp":
+		case u.Hostname() == "":
+			wrong("url", "%q names no host; write it like tls://hub.example.org:8883", b.URL)
+		case u.Port() != "" && checkPort(u.Port()) != nil:
+			wrong("url", "%v", checkPort(u.Port()))
+		case u.Scheme != "tls" && u.Scheme != "tcp":
 			wrong("url", "it begins with %s://; use tls:// or, on a network of its own, tcp://", u.Scheme)
-		case u.Path != "":
+		case u.Path != "" || strings.ContainsAny(b.URL, "?#"):
 			wrong("url", "%q has something after the host; write it like tls://hub.example.org:8883", b.URL)
+		default:
+			encrypted = u.Scheme == "tls"
 		}
 	}
 	if !encrypted && b.URL != "" && b.CA+b.Cert+b.CertKey != "" {
@@ -209,6 +213,21 @@ func checkListen(address string) error {
 		return fmt.Errorf("%s can be reached from the network, and the page asks for no password; use 127.0.0.1", host)
 	}
 	return nil
+}
+
+// sameListen reports whether only one of two addresses can be listened on.
+func sameListen(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	everywhere := func(host string) bool { return host == "" || net.ParseIP(host).IsUnspecified() }
+	plain := func(host string) string {
+		if host == "localhost" {
+			return "127.0.0.1"
+		}
+		return host
+	}
+	return errA == nil && errB == nil && portA == portB &&
+		(everywhere(hostA) || everywhere(hostB) || plain(hostA) == plain(hostB))
 }
 
 // inspect looks at what the configuration names and returns what is not as it
@@ -252,7 +271,10 @@ func (c *config) inspect() (problems []problem, notes []string) {
 	_, wrongs, err := c.Panel.front()
 	wrong("panel.board", err)
 	problems = append(problems, wrongs...)
-	for _, s := range c.Shares {
+	for i, s := range c.Shares {
+		if s.Path != "" && !within(s.Path, c.Data) && !within(c.Data, s.Path) { // what validate has said is not said again
+			wrong(fmt.Sprintf("shares[%d].path", i), c.checkApart(s))
+		}
 		if _, err := os.Stat(s.Path); err != nil {
 			notes = append(notes, fmt.Sprintf("the share %s is not there now (%v); the service will wait for it", s.Name, err))
 		}
@@ -311,7 +333,7 @@ func checkWritable(dir string) error {
 func (b brokerConfig) tls() (*tls.Config, error) {
 	settings := &tls.Config{MinVersion: tls.VersionTLS12}
 	if b.CA != "" {
-		pem, err := os.ReadFile(b.CA)
+		pem, err := readSmall(b.CA)
 		if err != nil {
 			return nil, fmt.Errorf("read the broker's authority: %w", err)
 		}
@@ -321,13 +343,26 @@ func (b brokerConfig) tls() (*tls.Config, error) {
 		}
 	}
 	if b.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(b.Cert, b.CertKey)
+		pair, err := b.pair()
 		if err != nil {
 			return nil, fmt.Errorf("read the box's certificate: %w", err)
 		}
 		settings.Certificates = []tls.Certificate{pair}
 	}
 	return settings, nil
+}
+
+// pair returns the certificate with which the box shows who it is.
+func (b brokerConfig) pair() (tls.Certificate, error) {
+	cert, err := readSmall(b.Cert)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, err := readSmall(b.CertKey)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(cert, key)
 }
 
 // password returns the first line of the password file.
@@ -342,7 +377,7 @@ func (b brokerConfig) password() (string, error) {
 	if info.Mode().Perm()&0o077 != 0 {
 		return "", fmt.Errorf("%s may be read by others (mode %04o): run `chmod 600 %[1]s`", b.PasswordFile, info.Mode().Perm())
 	}
-	text, err := os.ReadFile(b.PasswordFile)
+	text, err := readSmall(b.PasswordFile)
 	if err != nil {
 		return "", fmt.Errorf("read the broker's password: %w", err)
 	}

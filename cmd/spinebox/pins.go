@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 
 	"spinebox/device/board"
 	"spinebox/device/panel"
@@ -58,7 +57,7 @@ func (c panelConfig) front() (front, []problem, error) {
 	if c.Board == simulatedBoard || c.Board == "" {
 		return front{}, nil, nil
 	}
-	raw, err := os.ReadFile(c.Board)
+	raw, err := readSmall(c.Board)
 	if err != nil {
 		return front{}, nil, fmt.Errorf("read the board: %w", err)
 	}

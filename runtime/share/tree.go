@@ -57,6 +57,25 @@ type tree struct {
 	mount  bool     // it must be the root of a mounted file system
 	ignore []string // patterns of names, in lower case
 	apart  string   // a folder in the root that is not looked into
+	own    []string // folders of the box's own, which are not looked into wherever they turn up
+}
+
+// place is one folder, whatever links and mounts lead to it.
+type place struct{ device, inode uint64 }
+
+func placeOf(st *unix.Stat_t) place { return place{uint64(st.Dev), st.Ino} }
+
+// ownPlaces returns where the box's own folders are now: one that was removed
+// and made again is another.
+func (t tree) ownPlaces() map[place]bool {
+	own := map[place]bool{}
+	for _, folder := range t.own {
+		var st unix.Stat_t
+		if unix.Stat(folder, &st) == nil {
+			own[placeOf(&st)] = true
+		}
+	}
+	return own
 }
 
 // ignored reports whether a file or folder is passed over by its name: what
@@ -113,7 +132,10 @@ func (t tree) open(alive pulse) (int, error) {
 	return fd, nil
 }
 
-var errNotMounted = errors.New("nothing is mounted on its folder")
+var (
+	errNotMounted = errors.New("nothing is mounted on its folder")
+	errOwnFolder  = errors.New("its folder is one of the box's own; give the folder that the scanner writes to")
+)
 
 // openBeneath opens name beneath the directory root without following any
 // link: whoever may write on the share must not lead the box to its own files.
@@ -168,12 +190,20 @@ func (t tree) walk(alive pulse) (listing, error) {
 		return found, err
 	}
 	defer unix.Close(rootfd)
+	own := t.ownPlaces()
+	var st unix.Stat_t
+	if err := unix.Fstat(rootfd, &st); err != nil {
+		return found, err
+	}
+	if own[placeOf(&st)] {
+		return found, errOwnFolder
+	}
 
 	folders := []string{"."}
 	for len(folders) > 0 {
 		folder := folders[len(folders)-1]
 		folders = folders[:len(folders)-1]
-		inside, err := t.list(&found, rootfd, folder, alive)
+		inside, err := t.list(&found, rootfd, folder, own, alive)
 		switch {
 		case err == nil:
 			found.folders = append(found.folders, folder)
@@ -195,7 +225,7 @@ func (t tree) walk(alive pulse) (listing, error) {
 }
 
 // list adds one folder's files to the listing and returns its folders.
-func (t tree) list(l *listing, root int, folder string, alive pulse) (folders []string, err error) {
+func (t tree) list(l *listing, root int, folder string, own map[place]bool, alive pulse) (folders []string, err error) {
 	if err := alive("open folder"); err != nil {
 		return nil, err
 	}
@@ -232,6 +262,8 @@ func (t tree) list(l *listing, root int, folder string, alive pulse) (folders []
 			switch kind := st.Mode & unix.S_IFMT; {
 			case kind == unix.S_IFREG:
 				l.files = append(l.files, entry{full, sight(&st)})
+			case kind == unix.S_IFDIR && own[placeOf(&st)]:
+				l.oddities = append(l.oddities, oddity{st.Ino, "a folder of the box's own"})
 			case kind == unix.S_IFDIR && strings.Count(full, "/") < maxDepth:
 				folders = append(folders, full)
 			default:

@@ -69,6 +69,7 @@ type Options struct {
 	Mount  bool     // Root must be the root of a mounted file system
 	Ignore []string // patterns (path.Match, any case) of more names that are passed over, of files and folders
 	Spool  string   // a private folder of this watcher alone; made when missing
+	Own    []string // folders of the box's own: where they turn up on the share, by whatever mount, they are left alone
 
 	// Finished other than Leave writes to the share: a file goes once Known
 	// is true of it and while it is still as it was then.
@@ -187,7 +188,7 @@ func New(o Options) (*Watcher, error) {
 	w := &Watcher{
 		o:     o,
 		log:   o.Log.With("share", o.Name),
-		tree:  tree{root: o.Root, mount: o.Mount, ignore: lower(o.Ignore)},
+		tree:  tree{root: o.Root, mount: o.Mount, ignore: lower(o.Ignore), own: append([]string{o.Spool}, o.Own...)},
 		spool: spool{dir: o.Spool, reserve: o.Reserve},
 		odd:   map[oddity]bool{},
 		ended: make(chan ended, o.Ahead),

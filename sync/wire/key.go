@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // SiteKey is the secret of one site, the same on all its boxes and never on
@@ -43,7 +44,7 @@ func (k SiteKey) sum(text string) string {
 // holds.
 func LoadSiteKey(path string) (SiteKey, error) {
 	var key SiteKey
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // opening a FIFO must not wait for its writer
 	if errors.Is(err, fs.ErrNotExist) {
 		return key, fmt.Errorf("no site key: make one with `spinebox key init`, or copy the one of the site's other boxes: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -65,6 +66,13 @@ func TestSiteKeyRefused(t *testing.T) {
 		if err != nil && strings.Contains(err.Error(), good[:16]) {
 			t.Errorf("the error shows the key: %v", err)
 		}
+	}
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LoadSiteKey(pipe); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("a pipe: %v", err)
 	}
 	if _, err := LoadSiteKey(t.TempDir()); err == nil {
 		t.Error("a folder was read as a key")
