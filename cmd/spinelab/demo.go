@@ -73,7 +73,7 @@ func demo(cmd *cobra.Command, dir, bin, model string, once bool) (err error) {
 		return judge(out, count)
 	}
 	err = judge(out, count)
-	fmt.Fprintf(out, "\nThe box goes on watching %s: drop X-rays of your own there. Ctrl-C ends the demo.\n", t.Share())
+	fmt.Fprintf(out, "\nThe box goes on watching %s: drop X-rays of your own there; their answers are on the page. Ctrl-C ends the demo.\n", t.Share())
 	<-ctx.Done()
 	return err
 }
