@@ -139,6 +139,9 @@ func (l *Ledger) open() error {
 	if err := l.checkTables(); err != nil {
 		return errors.Join(err, l.closeBallast())
 	}
+	if err := l.checkLogs(); err != nil {
+		return errors.Join(err, l.closeBallast())
+	}
 	db, err := badger.Open(settings(l.dir, logger{l.log, l.gate}))
 	if err != nil && strings.Contains(err.Error(), y.ErrChecksumMismatch.Error()) { // it wraps only the text
 		err = fmt.Errorf("%w: %w", err, ErrUnreadable)

@@ -21,7 +21,7 @@ import (
 var ErrUnreadable = errors.New("the ledger is damaged; stop spinebox, " +
 	"then `spinebox restore` the last backup, or move the ledger's folder aside (keep it) and start anew")
 
-// orphansKept is how many folders of unnamed tables stay, the latest.
+// orphansKept is how many folders of what was set aside stay, the latest.
 const orphansKept = 3
 
 // checkTables looks at Badger's tables before Badger does. Badger 4.9.6 removes
@@ -94,19 +94,9 @@ func (l *Ledger) setAside(tables map[uint64]string) error {
 		l.log.Warn("tables that the ledger's MANIFEST does not name are removed", "tables", len(tables), "error", err)
 		return nil
 	}
-	former, err := filepath.Glob(l.dir + ".orphans-*") // oldest first
+	to, err := l.orphanFolder()
 	if err != nil {
 		return err
-	}
-	for len(former) >= orphansKept {
-		if err := os.RemoveAll(former[0]); err != nil {
-			return fmt.Errorf("remove old tables: %w", err)
-		}
-		former = former[1:]
-	}
-	to := l.dir + l.Now().UTC().Format(".orphans-20060102-150405.000000")
-	if err := os.Mkdir(to, 0o700); err != nil {
-		return fmt.Errorf("set tables aside: %w", err)
 	}
 	for _, path := range tables {
 		if err := os.Rename(path, filepath.Join(to, filepath.Base(path))); err != nil {
@@ -119,6 +109,26 @@ func (l *Ledger) setAside(tables map[uint64]string) error {
 	l.log.Warn("tables that the ledger's MANIFEST does not name were set aside; "+
 		"after a power cut or a kill that is as it should be, else images may be missing", "tables", len(tables), "folder", to)
 	return nil
+}
+
+// orphanFolder makes a new folder beside the ledger for what Badger would remove,
+// and removes the oldest of many.
+func (l *Ledger) orphanFolder() (string, error) {
+	former, err := filepath.Glob(l.dir + ".orphans-*") // oldest first
+	if err != nil {
+		return "", err
+	}
+	for len(former) >= orphansKept {
+		if err := os.RemoveAll(former[0]); err != nil {
+			return "", fmt.Errorf("remove what was set aside long ago: %w", err)
+		}
+		former = former[1:]
+	}
+	to := l.dir + l.Now().UTC().Format(".orphans-20060102-150405.000000")
+	if err := os.Mkdir(to, 0o700); err != nil {
+		return "", fmt.Errorf("set a part of the ledger aside: %w", err)
+	}
+	return to, nil
 }
 
 // checkTable reads a table's end as Badger does: from the end of the file, the
