@@ -36,6 +36,9 @@ func cutPower(t *testing.T, cuts int) {
 			c.hearAll(t)
 			left := disk.AfterPowerCut()
 			inspect(t, left.Dir+"/ledger", c.said.clone())
+			if copies := files(t, left.Dir, "ledger.orphans-*/*.mem"); len(copies) > 0 {
+				t.Errorf("logs that a power cut left are taken for damaged: %q", copies)
+			}
 			left.Remove()
 			done++
 			if t.Failed() {
