@@ -59,7 +59,7 @@ func arrows() []arrow {
 		{"hub/store", []string{"internal/spine", "sync/wire"}, "the hub knows a box by its messages only"},
 		{"hub/intake", []string{"internal/spine", "sync/wire"}, "the hub knows a box by its messages only; the store is an interface here"},
 
-		{"lab/...", []string{"internal/spine", "explain", "lab/...", "models/...", "runtime/infer", "runtime/xray", "sync/wire"},
+		{"lab/...", []string{"internal/spine", "explain/...", "lab/...", "models/...", "runtime/infer", "runtime/xray", "sync/wire"},
 			"the lab judges with the box's own eyes, and reaches into nothing else of it"},
 
 		{"cmd/spinebox", []string{"internal/spine", "explain", "models/...", "device/...", "runtime/...", "sync/..."},

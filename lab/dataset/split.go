@@ -2,9 +2,11 @@ package dataset
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"slices"
 
 	"spinebox/internal/spine"
@@ -100,6 +102,29 @@ func (s *Set) Split(fold int, seed uint64) ([]Part, error) {
 		if f == fold {
 			parts[index[r]] = Validation
 		}
+	}
+	return parts, nil
+}
+
+// ReadParts reads the split of the set that a training left in its splits.json.
+func (s *Set) ReadParts(name string) ([]Part, error) {
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("read the split: %w", err)
+	}
+	var split struct {
+		Data  string
+		Items []struct{ Part Part }
+	}
+	if err := json.Unmarshal(raw, &split); err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	if split.Data != s.Digest() || len(split.Items) != len(s.Items) {
+		return nil, fmt.Errorf("%s splits other data: give the folder that the run was trained on", name)
+	}
+	var parts []Part
+	for _, item := range split.Items {
+		parts = append(parts, item.Part)
 	}
 	return parts, nil
 }

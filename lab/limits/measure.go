@@ -2,11 +2,9 @@ package limits
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -38,7 +36,7 @@ const strangersSeed = 1000
 // groups: the validation part, the held-out part, strangers that are made, and
 // those of the folder.
 func (m Measurement) Do(ctx context.Context) (*description.Model, []Group, error) {
-	parts, err := m.parts()
+	parts, err := m.Data.ReadParts(filepath.Join(m.Run, "splits.json"))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -48,30 +46,6 @@ func (m Measurement) Do(ctx context.Context) (*description.Model, []Group, error
 	}
 	groups, err := m.groups(ctx, network, parts)
 	return network.Description(), groups, errors.Join(err, network.Close())
-}
-
-// parts reads the run's split, which must be of this data set.
-func (m Measurement) parts() ([]dataset.Part, error) {
-	name := filepath.Join(m.Run, "splits.json")
-	raw, err := os.ReadFile(name)
-	if err != nil {
-		return nil, fmt.Errorf("read the split: %w", err)
-	}
-	var split struct {
-		Data  string
-		Items []struct{ Part dataset.Part }
-	}
-	if err := json.Unmarshal(raw, &split); err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
-	}
-	if split.Data != m.Data.Digest() || len(split.Items) != len(m.Data.Items) {
-		return nil, fmt.Errorf("%s splits other data: give the folder that the run was trained on", name)
-	}
-	var parts []dataset.Part
-	for _, item := range split.Items {
-		parts = append(parts, item.Part)
-	}
-	return parts, nil
 }
 
 func (m Measurement) groups(ctx context.Context, network *infer.Model, parts []dataset.Part) ([]Group, error) {

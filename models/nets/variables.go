@@ -195,6 +195,20 @@ func NewVariables(s *op.Scope, specs []Spec) *Variables {
 	return v
 }
 
+// FindVariables returns the variables of a graph that NewVariables had a part
+// in and that came out of a SavedModel: for Feeds and Values, nothing else.
+func FindVariables(graph *tf.Graph, specs []Spec) (*Variables, error) {
+	v := &Variables{Specs: specs, reads: map[string]tf.Output{}}
+	for _, spec := range specs {
+		read := graph.Operation(spec.Name + "/read/ReadVariableOp")
+		if read == nil {
+			return nil, fmt.Errorf("the graph has no variable %s: it was made elsewhere", spec.Name)
+		}
+		v.reads[spec.Name] = read.Output(0)
+	}
+	return v, nil
+}
+
 // Handle returns the variable's resource.
 func (v *Variables) Handle(name string) tf.Output { return v.must(v.handles, name) }
 

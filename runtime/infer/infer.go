@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"runtime"
 	"runtime/debug"
@@ -37,6 +38,7 @@ type Model struct {
 	description *description.Model
 	serving     description.Serving
 	session     *tf.Session
+	graph       *tf.Graph
 	image       tf.Output
 	class       tf.Output
 	fetches     []tf.Output // logits or probabilities, then features, activations and gradients when explained
@@ -96,7 +98,7 @@ func open(dir string, d *description.Model, o Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{folder: dir, description: d, serving: serving, session: saved.Session, gate: limits, heatmaps: d.Explained() && !o.NoHeatmaps}
+	m := &Model{folder: dir, description: d, serving: serving, session: saved.Session, graph: saved.Graph, gate: limits, heatmaps: d.Explained() && !o.NoHeatmaps}
 	m.workspaces.New = func() any {
 		n := d.Input.Width * d.Input.Height
 		return &workspace{plane: make([]float32, n), rgb: make([]float32, 3*n)}
@@ -185,11 +187,9 @@ func (m *Model) read(ctx context.Context, p *spine.Picture, method explain.Metho
 	defer m.workspaces.Put(w)
 
 	start := time.Now()
-	frame := m.description.Input.Plane(w.plane, p)
-	input.RGB(w.rgb, w.plane)
-	preprocess(w.rgb, m.description.Preprocessing)
+	frame := m.prepare(w, p)
 	prepared := time.Now()
-	shape, err := m.run(w)
+	shape, err := m.run(w, m.top, nil)
 	if err != nil {
 		return nil, seen, t, err
 	}
@@ -210,8 +210,18 @@ func (m *Model) read(ctx context.Context, p *spine.Picture, method explain.Metho
 	return r, seen, t, nil
 }
 
+// prepare fills the workspace's input and returns where the picture lies in it.
+func (m *Model) prepare(w *workspace, p *spine.Picture) input.Frame {
+	frame := m.description.Input.Plane(w.plane, p)
+	input.RGB(w.rgb, w.plane)
+	preprocess(w.rgb, m.description.Preprocessing)
+	return frame
+}
+
 // run fills the workspace's outputs and returns the shape of the activations.
-func (m *Model) run(w *workspace) (shape []int64, err error) {
+// class is the one to explain, and altered are values in the place of others in
+// the graph.
+func (m *Model) run(w *workspace, class *tf.Tensor, altered map[tf.Output]*tf.Tensor) (shape []int64, err error) {
 	d := m.description
 	image, err := nets.FloatTensor(w.rgb, 1, int64(d.Input.Height), int64(d.Input.Width), 3)
 	if err != nil {
@@ -219,18 +229,15 @@ func (m *Model) run(w *workspace) (shape []int64, err error) {
 	}
 	feeds := map[tf.Output]*tf.Tensor{m.image: image}
 	if d.Explained() {
-		feeds[m.class] = m.top
+		feeds[m.class] = class
 	}
+	maps.Copy(feeds, altered)
 	out, err := m.session.Run(feeds, m.fetches, nil)
 	if err != nil {
 		return nil, fmt.Errorf("run the network: %w", err)
 	}
 	w.logits = nets.Floats(out[0], w.logits)
-	if m.serving.Kind == description.Probabilities {
-		for i, p := range w.logits { // logits but for a constant, which the softmax drops
-			w.logits[i] = float32(math.Log(float64(p)))
-		}
-	}
+	m.logits(w.logits)
 	if d.Explained() {
 		w.features = nets.Floats(out[1], w.features)
 	}
@@ -240,6 +247,16 @@ func (m *Model) run(w *workspace) (shape []int64, err error) {
 	}
 	m.collect()
 	return shape, nil
+}
+
+// logits makes logits of what the network gave.
+func (m *Model) logits(scores []float32) {
+	if m.serving.Kind != description.Probabilities {
+		return
+	}
+	for i, p := range scores { // logits but for a constant, which the softmax drops
+		scores[i] = float32(math.Log(float64(p)))
+	}
 }
 
 // collect runs Go's collector now and then. Tensors lie in memory that it does
@@ -285,7 +302,7 @@ func (m *Model) Close() error {
 	}
 	m.closed = true
 	err := m.session.Close()
-	m.session, m.fetches, m.top = nil, nil, nil
+	m.session, m.graph, m.fetches, m.top = nil, nil, nil, nil
 	debug.FreeOSMemory() // and the tensors that nobody holds
 	trim()
 	return err
