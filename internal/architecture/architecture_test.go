@@ -32,7 +32,8 @@ func arrows() []arrow {
 		{"models/gate", []string{"internal/spine", "models/description", "models/input"}, "distances are arithmetic; nothing is run for them"},
 		{"models/nets", []string{"internal/libtensorflow"}, "a graph is layers, whatever they are looked at for"},
 		{"models/weights", []string{"models/nets"}, "formats are pure; variables have the network's names"},
-		{"models/savedmodel", []string{"internal/libtensorflow", "models/nets"}, "formats are pure"},
+		{"models/winograd", nil, "a graph is nodes, whatever the network"},
+		{"models/savedmodel", []string{"internal/libtensorflow", "models/nets", "models/winograd"}, "formats are pure"},
 		{"models/slots", []string{"internal/spine", "models/description"}, "adapters import formats, not each other; nothing here runs a model"},
 		{"models/modeltest", []string{"internal/spine", "models/..."}, "it makes models for tests"},
 		{"sync/wire", []string{"internal/spine"}, "formats are pure: box and hub share this and nothing else"},
@@ -81,7 +82,7 @@ type arrow struct {
 // each, so that replacing it touches one folder.
 func technologies() []arrow {
 	return []arrow{
-		{"github.com/wamuir/graft", []string{"models/nets", "models/savedmodel", "runtime/infer", "lab/train"}, "TensorFlow costs 0.2 s and 223 MB before main"},
+		{"github.com/wamuir/graft", []string{"models/nets", "models/savedmodel", "models/winograd", "runtime/infer", "lab/train"}, "TensorFlow costs 0.2 s and 223 MB before main"},
 		{"github.com/dgraph-io/badger", []string{"sync/ledger"}, "its settings decide what a power cut takes"},
 		{"github.com/eclipse/paho.mqtt.golang", []string{"sync/uplink", "hub/intake"}, "a finished token is no receipt: two places know that"},
 		{"github.com/mochi-mqtt", []string{"hub/broker"}, "the embedded broker is for demo and tests"},

@@ -3,7 +3,6 @@ package savedmodel
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	tf "github.com/wamuir/graft/tensorflow"
@@ -15,6 +14,11 @@ type Want struct {
 	Classes       int64
 	Input, Output string // of serving_default: Image and Logits, or others' names for them
 	Explain       string // the explain signature's name; "" when it is not needed
+
+	// Rewrite lets Load rewrite large convolutions by Winograd's filtering,
+	// which a CPU gains by (a GPU's library has kernels for it). The session
+	// then takes one picture in a run.
+	Rewrite bool
 }
 
 // Load checks the SavedModel in dir against what is wanted, and only then
@@ -22,6 +26,15 @@ type Want struct {
 func Load(dir string, want Want, options *tf.SessionOptions) (*tf.SavedModel, error) {
 	if err := check(dir, want); err != nil {
 		return nil, fmt.Errorf("SavedModel %s: %w", dir, err)
+	}
+	if want.Rewrite {
+		m, err := loadRewritten(dir, options)
+		if err != nil {
+			return nil, fmt.Errorf("load SavedModel %s with rewritten convolutions: %w", dir, err)
+		}
+		if m != nil {
+			return m, nil
+		}
 	}
 	m, err := tf.LoadSavedModel(dir, []string{tag}, options)
 	if err != nil {
@@ -126,14 +139,5 @@ func Output(m *tf.SavedModel, signature, name string) (tf.Output, bool) {
 }
 
 func find(m *tf.SavedModel, infos map[string]tf.TensorInfo, name string) (tf.Output, bool) {
-	operation, index, ok := strings.Cut(infos[name].Name, ":")
-	n, err := strconv.Atoi(index)
-	if !ok || err != nil {
-		return tf.Output{}, false
-	}
-	o := m.Graph.Operation(operation)
-	if o == nil || n >= o.NumOutputs() {
-		return tf.Output{}, false
-	}
-	return o.Output(n), true
+	return tensorOf(m.Graph, infos[name].Name)
 }

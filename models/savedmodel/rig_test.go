@@ -76,8 +76,15 @@ func run(dir string) (*answers, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &answers{TensorFlow: tf.Version(), Signatures: map[string]map[string]answer{}}
-	for name, s := range info.Signatures {
+	a := &answers{TensorFlow: tf.Version()}
+	a.Signatures, err = ask(m, image, class)
+	return a, err
+}
+
+// ask runs every signature of a loaded model.
+func ask(m *tf.SavedModel, image, class *tf.Tensor) (map[string]map[string]answer, error) {
+	all := map[string]map[string]answer{}
+	for name, s := range m.Signatures {
 		feeds := map[tf.Output]*tf.Tensor{}
 		for key, tensor := range map[string]*tf.Tensor{savedmodel.Image: image, savedmodel.ClassIndex: class} {
 			if in, ok := savedmodel.Input(m, name, key); ok {
@@ -96,12 +103,12 @@ func run(dir string) (*answers, error) {
 		if err != nil {
 			return nil, err
 		}
-		a.Signatures[name] = map[string]answer{}
+		all[name] = map[string]answer{}
 		for i, key := range keys {
-			a.Signatures[name][key] = answer{out[i].Shape(), values(out[i])}
+			all[name][key] = answer{out[i].Shape(), values(out[i])}
 		}
 	}
-	return a, nil
+	return all, nil
 }
 
 // values flattens a tensor of float32 or int32.

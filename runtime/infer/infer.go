@@ -94,6 +94,7 @@ func open(dir string, d *description.Model, o Options) (*Model, error) {
 	saved, err := savedmodel.Load(dir, savedmodel.Want{
 		Height: int64(d.Input.Height), Width: int64(d.Input.Width), Classes: int64(len(d.Labels)),
 		Input: serving.Input, Output: serving.Output, Explain: d.ExplainSignature,
+		Rewrite: !o.GPU,
 	}, options)
 	if err != nil {
 		return nil, err
