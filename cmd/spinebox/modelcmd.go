@@ -372,6 +372,14 @@ func printModel(out io.Writer, d *description.Model) error {
 	for _, gap := range d.Gaps() {
 		line("no limit", "for %s", gap)
 	}
+	if j := d.Judgement; j != nil && len(j.Failed) == 0 {
+		line("gate", "cleared at release")
+	} else if j != nil {
+		line("gate", "RELEASED AGAINST THE GATE: %s", j.Why)
+		for _, failed := range j.Failed {
+			line("", "not cleared: %s", failed)
+		}
+	}
 	line("golden", "%d cases", len(d.Golden))
 	if d.MinimumSpinebox != "" {
 		line("needs", "spinebox %s", d.MinimumSpinebox)

@@ -89,6 +89,9 @@ type Personal struct {
 type Options struct {
 	Cores int
 	Seed  uint64
+	// Folds are those of a study, by SHA-256: the floors are then of its
+	// pictures, on its folds. Nil: folds are made with Seed.
+	Folds map[string]int
 	Done  func(done, total int) // called after each picture; may be nil
 }
 
@@ -136,7 +139,7 @@ func Look(ctx context.Context, set *dataset.Set, o Options) (*Audit, error) {
 	a.Cameras = trait(func(f Facts) string { return f.Camera })
 	a.Views = trait(func(f Facts) string { return f.View })
 	a.Traits = traits(a.Facts)
-	if a.Floors, err = floors(a.Facts, o.Seed); err != nil {
+	if a.Floors, err = floors(a.Facts, o); err != nil {
 		return nil, err
 	}
 	a.warn()

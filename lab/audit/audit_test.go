@@ -225,3 +225,33 @@ func TestNothingOfANameIsRepeated(t *testing.T) {
 		}
 	}
 }
+
+// The floors are of the study's pictures, on its folds.
+func TestFloorsOnAStudysFolds(t *testing.T) {
+	set := read(t, balanced(t, func(class int, r *rand.Rand) int { return 40 + 30*class + r.IntN(20) }))
+	folds := map[string]int{}
+	for i, item := range set.Items[:40] {
+		folds[item.SHA256] = i % 2
+	}
+	a, err := audit.Look(context.Background(), set, audit.Options{Cores: 2, Seed: 1, Folds: folds})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range a.Floors {
+		n := 0
+		for _, row := range f.Confusion {
+			for _, v := range row {
+				n += v
+			}
+		}
+		if n != 40 {
+			t.Errorf("%s answered for %d pictures, the study has 40", f.Name, n)
+		}
+	}
+	for sha := range folds {
+		folds[sha] = 3
+	}
+	if _, err := audit.Look(context.Background(), set, audit.Options{Seed: 1, Folds: folds}); err == nil {
+		t.Error("one fold alone has floors")
+	}
+}

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"cmp"
+	"errors"
 	"math"
 	"slices"
 
@@ -53,16 +54,18 @@ func traits(facts []Facts) []Trait {
 // floors cross-validates classifiers that get five numbers of a file and no
 // picture: width, height by width, bytes per pixel, mean grey and black border.
 // What they get right, a network can get right without looking at a spine. The
-// folds are the lab's own: grouped, stratified, by the seed.
-func floors(facts []Facts, seed uint64) ([]Floor, error) {
+// folds are the study's, or the lab's own: grouped, stratified, by the seed.
+func floors(facts []Facts, o Options) ([]Floor, error) {
 	labels := spine.Labels()
 	set := new(dataset.Set)
 	var rows [][]float64
-	var truth []int
+	var truth, folds []int
 	for _, f := range facts {
-		if f.Unreadable != "" {
+		fold, known := o.Folds[f.SHA256]
+		if f.Unreadable != "" || o.Folds != nil && !known {
 			continue
 		}
+		folds = append(folds, fold)
 		set.Items = append(set.Items, dataset.Item{SHA256: f.SHA256, Label: f.Label, Group: f.Group})
 		row := make([]float64, len(numbers))
 		for j, n := range numbers {
@@ -71,9 +74,14 @@ func floors(facts []Facts, seed uint64) ([]Floor, error) {
 		rows = append(rows, row)
 		truth = append(truth, slices.Index(labels, f.Label))
 	}
-	folds, err := set.Folds(dataset.Folds, seed)
-	if err != nil {
-		return nil, err
+	if o.Folds == nil {
+		var err error
+		if folds, err = set.Folds(dataset.Folds, o.Seed); err != nil {
+			return nil, err
+		}
+	}
+	if len(folds) == 0 || slices.Min(folds) == slices.Max(folds) {
+		return nil, errors.New("the pictures are not of two folds at least: there is nothing to fit the floors on")
 	}
 	all := []Floor{
 		{Name: "A random forest"},
@@ -81,7 +89,7 @@ func floors(facts []Facts, seed uint64) ([]Floor, error) {
 		{Name: "The largest class"},
 	}
 	fit := []func([][]float64, []int) classifier{
-		func(x [][]float64, y []int) classifier { return growForest(x, y, len(labels), seed) },
+		func(x [][]float64, y []int) classifier { return growForest(x, y, len(labels), o.Seed) },
 		func(x [][]float64, y []int) classifier { return fitLogistic(x, y, len(labels)) },
 		func(_ [][]float64, y []int) classifier { return largest(y, len(labels)) },
 	}
@@ -107,6 +115,9 @@ func (f *Floor) validate(rows [][]float64, truth, folds []int, classes int, fit 
 			if folds[i] != fold {
 				x, y = append(x, row), append(y, truth[i])
 			}
+		}
+		if len(x) == len(rows) {
+			continue // no picture of this fold is here
 		}
 		answer := fit(x, y)
 		for i, row := range rows {

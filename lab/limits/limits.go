@@ -114,6 +114,20 @@ func Set(looks []Look, seed uint64) (*gate.Gate, description.Thresholds, error) 
 	return g, t, nil
 }
 
+// Pictures makes the gate of a model that has learned every picture there is:
+// with none left that its network has not seen, only the views of the pictures
+// themselves can be made, and the limit on their distance.
+func Pictures(looks []Look, seed uint64) (*gate.Gate, description.Thresholds, error) {
+	var t description.Thresholds
+	if len(looks) < Least {
+		return nil, t, fmt.Errorf("%w: %d; it takes %d", ErrFew, len(looks), Least)
+	}
+	g := new(gate.Gate)
+	var err error
+	t.Picture, err = pictureViews(g, looks, seed)
+	return g, t, err
+}
+
 // Wide returns limits for a model of made pictures. These are more alike than
 // X-rays are, and such a model is for show: its gate only keeps out what has
 // nothing of a spine.

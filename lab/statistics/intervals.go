@@ -1,6 +1,7 @@
 package statistics
 
 import (
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -53,29 +54,39 @@ const Draws = 1000
 // i (its true class, as a rule). figure gets the drawn items' indices. The same
 // seed gives the same interval.
 func Bootstrap(stratum []int, seed uint64, figure func(items []int) float64) Interval {
+	return Bootstraps(stratum, seed, func(items []int) []float64 { return []float64{figure(items)} })[0]
+}
+
+// Bootstraps is Bootstrap for several figures of the same draws, always as many.
+func Bootstraps(stratum []int, seed uint64, figures func(items []int) []float64) []Interval {
 	members := map[int][]int{}
 	for i, s := range stratum {
 		members[s] = append(members[s], i)
 	}
-	var strata []int
-	for s := range members {
-		strata = append(strata, s)
-	}
-	slices.Sort(strata)
+	strata := slices.Sorted(maps.Keys(members))
 	random := rand.New(rand.NewPCG(seed, 0xb007))
-	figures := make([]float64, Draws)
-	drawn := make([]int, 0, len(stratum))
-	for d := range figures {
-		drawn = drawn[:0]
+	var drawn [][]float64 // by figure
+	items := make([]int, 0, len(stratum))
+	for range Draws {
+		items = items[:0]
 		for _, s := range strata {
 			for range members[s] {
-				drawn = append(drawn, members[s][random.IntN(len(members[s]))])
+				items = append(items, members[s][random.IntN(len(members[s]))])
 			}
 		}
-		figures[d] = figure(drawn)
+		for k, v := range figures(items) {
+			if k == len(drawn) {
+				drawn = append(drawn, nil)
+			}
+			drawn[k] = append(drawn[k], v)
+		}
 	}
-	slices.Sort(figures)
-	return Interval{quantile(figures, 0.025), quantile(figures, 0.975)}
+	intervals := make([]Interval, len(drawn))
+	for k, v := range drawn {
+		slices.Sort(v)
+		intervals[k] = Interval{quantile(v, 0.025), quantile(v, 0.975)}
+	}
+	return intervals
 }
 
 // quantile of sorted values, interpolated between them.

@@ -2,6 +2,7 @@ package statistics_test
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -155,5 +156,22 @@ func TestBootstrap(t *testing.T) {
 	}
 	if got := statistics.Bootstrap(stratum, 1, odd); got != (statistics.Interval{Low: 0.5, High: 0.5}) {
 		t.Errorf("strata were mixed: %v", got)
+	}
+}
+
+// Several figures come from the same draws as each alone.
+func TestBootstraps(t *testing.T) {
+	stratum := []int{0, 0, 0, 1, 1, 1, 1, 1}
+	sum := func(items []int) (s float64) {
+		for _, i := range items {
+			s += float64(i * i)
+		}
+		return s
+	}
+	most := func(items []int) float64 { return float64(slices.Max(items)) }
+	got := statistics.Bootstraps(stratum, 7, func(items []int) []float64 { return []float64{sum(items), most(items)} })
+	want := []statistics.Interval{statistics.Bootstrap(stratum, 7, sum), statistics.Bootstrap(stratum, 7, most)}
+	if !cmp.Equal(got, want) {
+		t.Errorf("together %v, alone %v", got, want)
 	}
 }

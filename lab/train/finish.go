@@ -32,6 +32,11 @@ type Result struct {
 	Accuracy    float64       `json:"accuracy"`  // held-out, 0 to 1
 	Recall      []float64     `json:"recall"`    // held-out, by label
 	Seconds     float64       `json:"seconds"`   // training and validating
+
+	// What a report and a release need where the model itself is not at hand.
+	Thresholds description.Thresholds `json:"thresholds"`
+	Backbone   *description.Backbone  `json:"backbone,omitempty"` // what the training began with; nil for random weights
+	Phantom    bool                   `json:"phantom,omitempty"`  // trained on made X-rays
 }
 
 // finish writes the model folder from the best epoch, and lets the finished
@@ -53,7 +58,7 @@ func (r *Run) finish(ctx context.Context, g *graph, at *state) (*Result, error) 
 		return nil, err
 	}
 	result := &Result{Model: dir, Labels: r.labels, BestEpoch: at.Best, Seconds: at.Seconds, Temperature: calibrate(logits, truth(r.validation))}
-	golden, err := writeGolden(dir)
+	golden, err := writeGolden(dir, foldGolden)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +77,7 @@ func (r *Run) finish(ctx context.Context, g *graph, at *state) (*Result, error) 
 	if err := d.Seal(dir); err != nil {
 		return nil, err
 	}
-	result.Digest = d.Digest()
+	result.Digest, result.Thresholds, result.Backbone, result.Phantom = d.Digest(), d.Thresholds, d.Training.Backbone, d.Phantom
 	done, err := marshal(result)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"spinebox/explain"
 	"spinebox/internal/spine"
@@ -18,26 +19,45 @@ import (
 // TensorFlow's.
 const goldenTolerance = 1e-3
 
-// writeGolden draws the golden pictures into the model folder and returns
-// their paths there: phantoms, never a patient's picture.
-func writeGolden(dir string) ([]string, error) {
+// foldGolden is how many golden cases a fold's model has.
+const foldGolden = 3
+
+// goldenSpec is the golden picture of that number: the classes take turns, and
+// normal spines take turns in both views, in a few sizes.
+func goldenSpec(i int) phantom.Spec {
+	round := i / len(spine.Labels())
+	s := phantom.Spec{
+		Label: spine.Labels()[i%len(spine.Labels())], View: phantom.AP, Seed: 424242, Index: i,
+		Width: []int{112, 128, 96, 144}[round%4], Height: []int{280, 256, 300, 272}[round%4],
+		Cobb: phantom.Range{Min: 40, Max: 50}, Slip: phantom.Range{Min: 40, Max: 50},
+	}
+	if s.Label == spine.Spondylolisthesis || s.Label == spine.Normal && round%2 == 1 {
+		s.View = phantom.Lateral
+	}
+	return s
+}
+
+func goldenName(i int) string {
+	name := "golden/phantom-" + string(goldenSpec(i).Label)
+	if round := i / len(spine.Labels()); round > 0 {
+		name += "-" + strconv.Itoa(round+1)
+	}
+	return name + ".png"
+}
+
+// writeGolden draws n golden pictures into the model folder and returns their
+// paths there: phantoms, never a patient's picture.
+func writeGolden(dir string, n int) ([]string, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "golden"), 0o755); err != nil {
 		return nil, err
 	}
 	var names []string
-	for i, label := range spine.Labels() {
-		view := phantom.AP
-		if label == spine.Spondylolisthesis {
-			view = phantom.Lateral
-		}
-		p, err := phantom.Draw(phantom.Spec{
-			Label: label, View: view, Seed: 424242, Index: i, Width: 112, Height: 280,
-			Cobb: phantom.Range{Min: 40, Max: 50}, Slip: phantom.Range{Min: 40, Max: 50},
-		})
+	for i := range n {
+		p, err := phantom.Draw(goldenSpec(i))
 		if err != nil {
 			return nil, fmt.Errorf("draw a golden case: %w", err)
 		}
-		name := fmt.Sprintf("golden/phantom-%s.png", label)
+		name := goldenName(i)
 		f, err := os.Create(filepath.Join(dir, name))
 		if err != nil {
 			return nil, err

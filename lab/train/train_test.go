@@ -136,7 +136,7 @@ func checkModel(t *testing.T, r *Run, result *Result, fit *dataset.Set) {
 	}
 	defer m.Close()
 	d := m.Description()
-	if d.Digest() != result.Digest || d.Temperature != result.Temperature || d.Input != r.Config.Input ||
+	if d.Digest() != result.Digest || d.Temperature != result.Temperature || d.Thresholds != result.Thresholds || d.Input != r.Config.Input ||
 		d.Figures["held_out_accuracy"] != result.Accuracy || !d.Explained() || d.Phantom {
 		t.Errorf("the description is %+v", d)
 	}

@@ -63,7 +63,9 @@ type Model struct {
 	Gate *Gate `json:"gate,omitempty"`
 
 	Training Training           `json:"training"`
-	Figures  map[string]float64 `json:"figures,omitempty"` // held-out accuracy and the like, 0 to 1
+	Figures  map[string]float64 `json:"figures,omitempty"` // held-out accuracy and the like
+	// Judgement is nil in a model that is no release.
+	Judgement *Judgement `json:"judgement,omitempty"`
 
 	Golden []Golden `json:"golden"`
 
@@ -191,6 +193,9 @@ func (m *Model) Validate() error {
 	m.Thresholds.validate(say, m.Gate)
 	if m.Gate != nil {
 		m.Gate.validate(say, m.Files)
+	}
+	if m.Judgement != nil {
+		m.Judgement.validate(say)
 	}
 	for _, g := range m.Golden {
 		if len(g.Probabilities) != len(m.Labels) || !slices.Contains(m.Labels, g.Label) || !(g.Tolerance > 0) {

@@ -140,6 +140,13 @@ func TestValidate(t *testing.T) {
 		{"temperature 101 is outside", func(m *description.Model) { m.Temperature = 101 }},
 		{"confidence threshold -0.1 is outside 0 to 1", func(m *description.Model) { m.Thresholds.Confidence = -0.1 }},
 		{"confidence threshold 1 is outside", func(m *description.Model) { m.Thresholds.Confidence = 1 }},
+		{"a release names the thresholds of its gate", func(m *description.Model) { m.Judgement = &description.Judgement{} }},
+		{"nobody says why it is released all the same: too low", func(m *description.Model) {
+			m.Judgement = &description.Judgement{Thresholds: map[string]float64{"accuracy": 0.9}, Failed: []string{"too low"}, Why: " "}
+		}},
+		{"a reason for a release against the gate, which did not refuse it", func(m *description.Model) {
+			m.Judgement = &description.Judgement{Thresholds: map[string]float64{"accuracy": 0.9}, Why: "because"}
+		}},
 		{`golden case "golden/normal.png" needs one of the labels, 3 probabilities and a tolerance`, func(m *description.Model) { m.Golden[0].Probabilities = nil }},
 		{`golden case "golden/normal.png" needs one of the labels`, func(m *description.Model) { m.Golden[0].Label = "" }},
 		{"and a tolerance", func(m *description.Model) { m.Golden[0].Tolerance = 0 }},
