@@ -24,6 +24,8 @@ func TestScripts(t *testing.T) {
 			e.Setenv("TF_CPP_MIN_LOG_LEVEL", "1") // the library's chatter fills a failure's report
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": scripttest.Exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": scripttest.Exits, "plant": plant, "unnamed": unnamed,
+		},
 	})
 }

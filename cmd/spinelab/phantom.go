@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"spinebox/lab/phantom"
@@ -99,7 +100,7 @@ func drawPhantoms(cmd *cobra.Command, set phantom.Set, sheetFile string, outline
 			return err
 		}
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "%d phantoms in %s\n", set.Count, set.Dir)
+	fmt.Fprintf(cmd.OutOrStdout(), "%s in %s\n", english.Plural(set.Count, "phantom", ""), set.Dir)
 	return nil
 }
 
@@ -135,7 +136,7 @@ func phantomProgress(w io.Writer, total int) func() {
 	return func() {
 		done++
 		if done*10/total != (done-1)*10/total {
-			fmt.Fprintf(w, "%d of %d phantoms drawn\n", done, total)
+			fmt.Fprintf(w, "%d of %s drawn\n", done, english.Plural(total, "phantom", ""))
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"image/png"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -31,6 +32,9 @@ a contact sheet of the overlays, errors first, in --dir.`,
 		Example: `  spinelab real --data xrays`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if data == "" {
+				return usageError{errors.New("--data names no data set\n" + dataHint)}
+			}
 			if bin == "" {
 				self, err := os.Executable()
 				if err != nil {
@@ -42,16 +46,23 @@ a contact sheet of the overlays, errors first, in --dir.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&data, "data", "", "the data set's folder")
+	f.StringVar(&data, "data", "", "the data set: its folder, or a CSV list")
 	f.StringVar(&dir, "dir", "real", "where the training and the contact sheet go")
 	f.StringVar(&bin, "bin", "", "the folder with spinebox and spinehub (default: this program's)")
-	must(cmd.MarkFlagRequired("data"))
 	return cmd
 }
+
+// dataHint says where real X-rays can be had.
+const dataHint = `hint: the paper's X-rays are Mendeley Data, doi 10.17632/xkt857dsxk.1 (Fraiwan et al. 2022): unpack
+      ImagesOriginalSize.zip and pass --data DIR, or make real XRAYS=DIR, with the folder that
+      NormalFinal, ScolFinal and SpondFinal lie in`
 
 func real(cmd *cobra.Command, data, dir, bin string) (err error) {
 	ctx, out, errw := cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr()
 	set, err := dataset.Read(data)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w\n%s", err, dataHint)
+	}
 	if err != nil {
 		return err
 	}

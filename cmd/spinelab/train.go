@@ -8,11 +8,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
@@ -59,12 +61,15 @@ a checkpoint, and model/: a SavedModel with its description, which
 			if err := c.Validate(); err != nil {
 				return usageError{err}
 			}
+			if err := checkNames(run.Name, run.Version); err != nil {
+				return usageError{err}
+			}
 			run.Config = c
 			return runTraining(cmd, run, data, asJSON)
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&data, "data", "", "the data set's folder")
+	f.StringVar(&data, "data", "", "the data set: its folder, or a CSV list")
 	f.StringVar(&run.Dir, "out", "", "the run's folder")
 	f.StringVar(&network, "net", string(c.Network), "resnet50 or vgg16")
 	f.StringVar(&method, "method", string(c.Method), "random: from random weights; features: a head on a pretrained backbone; finetune: the backbone too")
@@ -81,12 +86,26 @@ a checkpoint, and model/: a SavedModel with its description, which
 	f.Float64Var(&c.Dropout, "dropout", c.Dropout, "of the features before the head, 0 to 1")
 	f.IntVar(&c.Fold, "fold", c.Fold, "which of the five folds is held out, 0 to 4")
 	f.Uint64Var(&c.Seed, "seed", c.Seed, "of the split, the first weights and the augmentation")
+	f.StringVar(&run.Name, "name", "", "the model's name (default: its network and method)")
+	f.StringVar(&run.Version, "version", "", "the model's version (default: its seed and fold)")
 	f.BoolVar(&run.Resume, "resume", false, "go on from the checkpoint in --out")
 	f.IntVar(&run.Cores, "threads", runtime.NumCPU(), "for decoding and for TensorFlow")
 	f.BoolVar(&asJSON, "json", false, "print the result as JSON")
 	must(cmd.MarkFlagRequired("data"))
 	must(cmd.MarkFlagRequired("out"))
 	return cmd
+}
+
+var plain = regexp.MustCompile(`^[A-Za-z0-9._-]{0,64}$`)
+
+// checkNames wants words that fit into messages, file names and captions.
+func checkNames(name, version string) error {
+	for flag, text := range map[string]string{"--name": name, "--version": version} {
+		if !plain.MatchString(text) {
+			return fmt.Errorf("%s %q is not made of letters, digits, dots, dashes and underlines, 64 at most", flag, text)
+		}
+	}
+	return nil
 }
 
 func parseSize(s string) (height, width int, err error) {
@@ -107,9 +126,9 @@ func runTraining(cmd *cobra.Command, run train.Run, data string, asJSON bool) er
 	run.Data = set
 	run.Phantom = isPhantom(set)
 	errw := cmd.ErrOrStderr()
-	count := set.Count()
-	fmt.Fprintf(errw, "%d pictures: %d normal, %d scoliosis, %d spondylolisthesis\n",
-		len(set.Items), count[spine.Normal], count[spine.Scoliosis], count[spine.Spondylolisthesis])
+	n := set.Count()
+	fmt.Fprintf(errw, "%s: %d normal, %d scoliosis, %d spondylolisthesis\n",
+		english.Plural(len(set.Items), "picture", ""), n[spine.Normal], n[spine.Scoliosis], n[spine.Spondylolisthesis])
 	run.Progress = trainingProgress(errw)
 	result, err := run.Train(cmd.Context())
 	switch {

@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/dustin/go-humanize/english"
+
 	"spinebox/internal/spine"
 	"spinebox/lab/dataset"
 	"spinebox/lab/statistics"
@@ -241,17 +243,17 @@ func (a *Audit) warn() {
 	}
 	for _, v := range a.Views {
 		if only, ok := v.only(); ok && v.count() >= 5 && len(a.Labels) > 1 {
-			say("View %s occurs in %s alone (%d pictures): it gives the class away.", v.Trait, only, v.count())
+			say("View %s occurs in %s alone (%s): it gives the class away.", v.Trait, only, pictures(v.count()))
 		}
 	}
 	for label := range a.Labels {
 		if a.Tinted[label] == 0 && len(a.Tinted) > 0 {
-			say("No picture of %s is tinted, and %d others are: a tint rules that class out.", label, total(a.Tinted))
+			say("No picture of %s is tinted, and %s of the other classes: a tint rules that class out.", label, pictures(total(a.Tinted)))
 		}
 	}
 	for _, q := range a.Quantisers {
 		if only, ok := q.only(); ok && q.count() >= 10 && len(a.Labels) > 1 {
-			say("JPEG setting %s occurs in %s alone (%d pictures): the encoder gives the class away.", q.Trait, only, q.count())
+			say("JPEG setting %s occurs in %s alone (%s): the encoder gives the class away.", q.Trait, only, pictures(q.count()))
 		}
 	}
 	apart := 0
@@ -261,19 +263,21 @@ func (a *Audit) warn() {
 		}
 	}
 	if apart > 0 {
-		say("%d pairs of pictures that lie in different groups look alike. Look at them: those of one patient need one group in manifest.csv, or they leak from training into the test.", apart)
+		say("%s of pictures in different groups, but alike. Look at them: those of one patient need one group in manifest.csv, or they leak from training into the test.", english.Plural(apart, "pair", ""))
 	}
 	if len(a.Duplicates) > 0 {
-		say("%d pictures are there more than once, byte for byte.", len(a.Duplicates))
+		say("More than once, byte for byte: %s.", pictures(len(a.Duplicates)))
 	}
 	if n := total(a.Personal.Names); n > 0 || a.Personal.GPS > 0 {
-		say("File names or metadata tell of persons (%d signs in names, %d places). Reports of the lab repeat none of it; copies of the folder do.", n, a.Personal.GPS)
+		say("File names or metadata tell of persons (signs in names: %d; places: %d). Reports of the lab repeat none of it; copies of the folder do.", n, a.Personal.GPS)
 	}
 	if len(a.Unreadable) > 0 {
-		say("%d pictures cannot be read.", len(a.Unreadable))
+		say("%s cannot be read: take them out, or replace them.", pictures(len(a.Unreadable)))
 	}
 	slices.Sort(a.Warnings[min(1, len(a.Warnings)):])
 }
+
+func pictures(n int) string { return english.Plural(n, "picture", "") }
 
 func (s Spread) only() (spine.Label, bool) {
 	for label := range s.Labels {

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/dustin/go-humanize/english"
 	"golang.org/x/image/draw"
 
 	"spinebox/internal/spine"
@@ -121,7 +122,7 @@ func (a *Audit) Manifest(w io.Writer) error {
 
 // Summary writes what was found as text.
 func (a *Audit) Summary(w io.Writer) {
-	fmt.Fprintf(w, "%d pictures in %d groups\n", a.Pictures, a.Groups)
+	fmt.Fprintf(w, "%s in %s\n", pictures(a.Pictures), english.Plural(a.Groups, "group", ""))
 	for _, label := range spine.Labels() {
 		if s, ok := a.Sizes[label]; ok {
 			fmt.Fprintf(w, "  %-18s %4d   width %d to %d, median %d   height/width median %.1f   tinted %d\n",

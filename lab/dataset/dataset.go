@@ -1,10 +1,10 @@
-// Package dataset reads labelled X-rays in the layout of the paper's archive
-// (Fraiwan et al. 2022, doi 10.17632/xkt857dsxk.1): one folder for each class.
+// Package dataset reads labelled X-rays: in the layout of the paper's archive
+// (Fraiwan et al. 2022, doi 10.17632/xkt857dsxk.1), one folder for each class,
+// or from a CSV list that says where each lies.
 package dataset
 
 import (
 	"crypto/sha256"
-	"encoding/csv"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -12,7 +12,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -30,19 +29,39 @@ type Item struct {
 	SHA256 string // of the file, hex
 	Group  string // items of one group belong to one patient and stay in one fold
 	View   string // as the manifest tells, e.g. "AP"; empty when unknown
+	Mask   string // the file of where to look, of a list; empty when there is none
+
+	line int // in the list; 0 in folders
 }
 
 // String names the item without its file's name.
 func (i Item) String() string {
-	return fmt.Sprintf("picture %s in %s", i.SHA256, i.folder())
+	return fmt.Sprintf("picture %s %s", i.SHA256[:min(12, len(i.SHA256))], i.place())
 }
 
-func (i Item) folder() string { return filepath.Base(filepath.Dir(i.Path)) }
+// place says where the picture is found: in which class's folder, or on which
+// line of the list. Folders that a list names may be called after persons.
+func (i Item) place() string {
+	if i.line > 0 {
+		return fmt.Sprintf("on line %d", i.line)
+	}
+	return "in " + filepath.Base(filepath.Dir(i.Path))
+}
 
-// unnamed returns the error without the file name that the system puts in.
-func unnamed(err error) error {
+// Unnamed returns the error without the file name that the system puts in,
+// which may be a person's.
+func Unnamed(err error) error {
 	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return p.Err
+	}
+	return err
+}
+
+// advised adds what to do about a picture that cannot be read.
+func advised(err error) error {
+	err = Unnamed(err)
+	if _, ok := errors.AsType[*spine.Fault](err); ok {
+		return fmt.Errorf("%w: take it out or replace it (spinelab inspect lists all such pictures)", err)
 	}
 	return err
 }
@@ -65,48 +84,65 @@ func folderLabel(name string) (spine.Label, bool) {
 	return "", false
 }
 
-// Read lists and hashes the set in dir. Probable patients come from the column
-// "group" of a manifest.csv there, when there is one; files with the same
-// bytes are one group and must have one label.
-func Read(dir string) (*Set, error) {
-	set, err := read(dir)
+// Read lists and hashes the set at path: a folder with one folder for each
+// class, or a CSV list. Probable patients come from the list, or from the column
+// "group" of a manifest.csv in the folder, when there is one; files with the
+// same bytes are one group and must have one label.
+func Read(path string) (*Set, error) {
+	set, err := read(path)
 	if err != nil {
-		return nil, fmt.Errorf("data set %s: %w", dir, err)
+		return nil, fmt.Errorf("data set %s: %w", path, err)
 	}
 	return set, nil
 }
 
-func read(dir string) (*Set, error) {
-	noted, err := readManifest(filepath.Join(dir, "manifest.csv"))
+func read(path string) (*Set, error) {
+	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
-	}
-	folders, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("it cannot be opened (%w): give a folder with NormalFinal, ScolFinal and SpondFinal in it, or a CSV list", Unnamed(err))
 	}
 	set := new(Set)
-	for _, folder := range folders {
-		label, ok := folderLabel(folder.Name())
-		if !ok || !folder.IsDir() {
-			continue
-		}
-		if err := set.add(dir, folder.Name(), label, noted); err != nil {
-			return nil, err
-		}
+	if info.IsDir() {
+		err = set.readFolders(path)
+	} else {
+		err = set.readList(path)
 	}
-	if len(set.Items) == 0 {
-		return nil, errors.New("no folder NormalFinal, ScolFinal or SpondFinal with pictures (Normal, Scol and Spond do too)")
-	}
-	grouped := func(group string) bool { return group != "" }
-	if slices.ContainsFunc(slices.Collect(maps.Values(noted)), func(n note) bool { return grouped(n.group) }) &&
-		!slices.ContainsFunc(set.Items, func(i Item) bool { return grouped(i.Group) }) {
-		return nil, errors.New("manifest.csv groups pictures, but none of them is here: its column file needs FOLDER/NAME")
+	if err != nil {
+		return nil, err
 	}
 	if err := set.hash(); err != nil {
 		return nil, err
 	}
 	return set, set.settle()
+}
+
+func (s *Set) readFolders(dir string) error {
+	noted, err := readManifest(filepath.Join(dir, "manifest.csv"))
+	if err != nil {
+		return err
+	}
+	folders, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, folder := range folders {
+		label, ok := folderLabel(folder.Name())
+		if !ok || !folder.IsDir() {
+			continue
+		}
+		if err := s.add(dir, folder.Name(), label, noted); err != nil {
+			return err
+		}
+	}
+	if len(s.Items) == 0 {
+		return errors.New("no folder NormalFinal, ScolFinal or SpondFinal with pictures (Normal, Scol and Spond do too)")
+	}
+	grouped := func(group string) bool { return group != "" }
+	if slices.ContainsFunc(slices.Collect(maps.Values(noted)), func(n note) bool { return grouped(n.group) }) &&
+		!slices.ContainsFunc(s.Items, func(i Item) bool { return grouped(i.Group) }) {
+		return errors.New("manifest.csv groups pictures, but none of them is here: its column file needs FOLDER/NAME")
+	}
+	return nil
 }
 
 func (s *Set) add(dir, folder string, label spine.Label, noted map[named]note) error {
@@ -126,53 +162,6 @@ func (s *Set) add(dir, folder string, label spine.Label, noted map[named]note) e
 	return nil
 }
 
-// named is a file in a manifest: by its class, for copies of the archive name
-// their folders differently.
-type named struct {
-	label spine.Label
-	name  string
-}
-
-// note is what a manifest says of a file.
-type note struct{ group, view string }
-
-// readManifest returns what a manifest says of each file. Its columns are
-// file, group and view; all but file may be missing.
-func readManifest(name string) (map[named]note, error) {
-	f, err := os.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	rows, err := csv.NewReader(f).ReadAll()
-	if err != nil {
-		return nil, fmt.Errorf("manifest.csv: %w", err)
-	}
-	if len(rows) == 0 || !slices.Contains(rows[0], "file") {
-		return nil, nil
-	}
-	column := func(row []string, name string) string {
-		if i := slices.Index(rows[0], name); i >= 0 {
-			return row[i]
-		}
-		return ""
-	}
-	noted := map[named]note{}
-	for _, row := range rows[1:] {
-		folder, name := path.Split(column(row, "file"))
-		label, _ := folderLabel(path.Clean(folder))
-		n := note{view: column(row, "view")}
-		if g := column(row, "group"); g != "" {
-			n.group = "manifest " + g
-		}
-		noted[named{label, name}] = n
-	}
-	return noted, nil
-}
-
 func (s *Set) hash() error {
 	var all errgroup.Group
 	all.SetLimit(4)
@@ -180,7 +169,7 @@ func (s *Set) hash() error {
 		all.Go(func() error {
 			var err error
 			if s.Items[i].SHA256, err = hash(s.Items[i].Path); err != nil {
-				return fmt.Errorf("a picture in %s: %w", s.Items[i].folder(), unnamed(err))
+				return fmt.Errorf("the picture %s: %w", s.Items[i].place(), Unnamed(err))
 			}
 			return nil
 		})
@@ -220,7 +209,7 @@ func (s *Set) settle() error {
 		}
 		before := s.Items[i-1]
 		if before.Label != item.Label {
-			return fmt.Errorf("%v lies in %s too, under another label", before, item.folder())
+			return fmt.Errorf("%v is there %s too, under another label: keep the one that is right", before, item.place())
 		}
 		s.merge(before.Group, item.Group)
 	}
@@ -267,7 +256,7 @@ func Decode[T any](s *Set, cores int, decode func(Item) (T, error), done func())
 		all.Go(func() error {
 			v, err := decode(item)
 			if err != nil {
-				return fmt.Errorf("%v: %w", item, unnamed(err))
+				return fmt.Errorf("%v: %w", item, advised(err))
 			}
 			mu.Lock()
 			defer mu.Unlock()

@@ -125,9 +125,9 @@ func TestReadRefuses(t *testing.T) {
 	}{
 		{"no class", "no folder NormalFinal, ScolFinal or SpondFinal", map[string]string{"Hands/Jane Doe.jpg": "a"}},
 		{"no picture", "no folder NormalFinal", map[string]string{"Normal/Jane Doe.txt": "a"}},
-		{"the same bytes under two labels", "in Normal lies in Scol too, under another label",
+		{"the same bytes under two labels", "in Normal is there in Scol too, under another label",
 			map[string]string{"Normal/Jane Doe.jpg": "a", "Scol/Jane Doe.jpg": "a"}},
-		{"a folder for a picture", "a picture in Normal: is a directory", map[string]string{"Normal/Jane Doe.jpg/x": "a"}},
+		{"a folder for a picture", "the picture in Normal: is a directory", map[string]string{"Normal/Jane Doe.jpg/x": "a"}},
 		{"a broken manifest", "manifest.csv: ", map[string]string{"Normal/Jane Doe.jpg": "a", "manifest.csv": "file,group\n\"Jane Doe"}},
 		{"a manifest of other pictures", "manifest.csv groups pictures, but none of them is here",
 			map[string]string{"Normal/Jane Doe.jpg": "a", "manifest.csv": "file,group\nJane Doe.jpg,1\n"}},

@@ -29,7 +29,7 @@ func (s *Set) Folds(k int, seed uint64) ([]int, error) {
 		g.items = append(g.items, i)
 	}
 	if len(groups) < k {
-		return nil, fmt.Errorf("%d groups cannot make %d folds", len(groups), k)
+		return nil, fmt.Errorf("%d folds need %d groups of pictures at least, and here are %d: pictures of one patient, and copies, are one group", k, k, len(groups))
 	}
 	order := slices.Sorted(maps.Keys(groups))
 	random := rand.New(rand.NewPCG(seed, 0x5f01d5))

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -88,7 +89,8 @@ func (r *Run) finish(ctx context.Context, g *graph, at *state) (*Result, error) 
 func (r *Run) describe(result *Result) *description.Model {
 	c, fit := r.Config, r.Data.Only(r.parts, dataset.Fit)
 	d := &description.Model{
-		Name: fmt.Sprintf("%s-%s", c.Network, c.Method), Version: "seed" + strconv.FormatUint(c.Seed, 10) + "-fold" + strconv.Itoa(c.Fold),
+		Name:         cmp.Or(r.Name, fmt.Sprintf("%s-%s", c.Network, c.Method)),
+		Version:      cmp.Or(r.Version, fmt.Sprintf("seed%d-fold%d", c.Seed, c.Fold)),
 		Architecture: string(c.Network), Method: string(c.Method),
 		Labels: r.labels, Input: c.Input, Preprocessing: "none",
 		ExplainSignature: savedmodel.Explain, ExplainLayer: c.Network.ExplainLayer(),

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/dustin/go-humanize/english"
+
 	"spinebox/lab/textures"
 	"spinebox/models/weights"
 )
@@ -56,6 +58,6 @@ func (p *Pretraining) Train(ctx context.Context, file string) (*weights.File, er
 		return nil, err
 	}
 	f := &weights.File{Architecture: p.Config.Network, StandIn: true, Weights: weights.Backbone(at.best),
-		Origin: fmt.Sprintf("%d made pictures of textures and shapes, %d epochs", len(r.fit), at.Best)}
+		Origin: fmt.Sprintf("%s of textures and shapes, %s", english.Plural(len(r.fit), "made picture", ""), english.Plural(at.Best, "epoch", ""))}
 	return f, errors.Join(f.Write(file), g.session.Close())
 }

@@ -45,6 +45,10 @@ type Run struct {
 	Phantom  bool // the data are made pictures, and the model says so
 	Progress Progress
 
+	// Name and Version are the model's own; empty: made of the network, the
+	// method, the seed and the fold.
+	Name, Version string
+
 	// Backbone is what features and finetune begin with; Config.Backbone is its
 	// digest.
 	Backbone *weights.File
