@@ -17,8 +17,6 @@ extern char **environ;
 // them while it is being loaded: a variable set in main comes too late. So the
 // program has its own getenv, which the library finds before the C library's
 // and which knows two defaults more. Who sets TF_CPP_MIN_LOG_LEVEL is heard.
-// Two lines about an "MLIR V1 optimization pass" remain at the first run: they
-// are logged by a copy of Abseil hidden in the library, which nothing can hush.
 // TF_OVERRIDE_GLOBAL_THREADPOOL lets each session have threads of its own
 // (runtime/infer asks for them). Measured on 2 cores, the slowest image while
 // another ResNet50 was loaded came late by 1.7 inferences instead of 3.0.

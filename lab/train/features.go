@@ -92,7 +92,7 @@ func newPooler(r *Run) (*pooler, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.session, err = tf.NewSession(graph, options); err != nil {
+	if p.session, err = nets.NewSession(graph, options); err != nil {
 		return nil, err
 	}
 	whole := nets.Initial(r.Config.Network.Specs(1, false), 0) // a head that nobody asks

@@ -68,7 +68,7 @@ func newGraph(c Config, classes int64, cores int) (*graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.session, err = tf.NewSession(built, options)
+	g.session, err = nets.NewSession(built, options)
 	return g, err
 }
 

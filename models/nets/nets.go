@@ -17,8 +17,6 @@ import (
 
 	tf "github.com/wamuir/graft/tensorflow"
 	"github.com/wamuir/graft/tensorflow/op"
-
-	_ "spinebox/internal/libtensorflow"
 )
 
 // Architecture names a network.

@@ -6,7 +6,16 @@ import (
 	"unsafe"
 
 	tf "github.com/wamuir/graft/tensorflow"
+
+	"spinebox/internal/libtensorflow"
 )
+
+// NewSession opens a session on the graph, without TensorFlow's chatter about its
+// first run. The caller closes it.
+func NewSession(graph *tf.Graph, options *tf.SessionOptions) (*tf.Session, error) {
+	libtensorflow.Hush()
+	return tf.NewSession(graph, options)
+}
 
 // FloatTensor makes a float32 tensor of flat values, without the reflection
 // that nested slices cost.

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	tf "github.com/wamuir/graft/tensorflow"
+
+	"spinebox/internal/libtensorflow"
 )
 
 // Want is what a caller needs of a SavedModel.
@@ -36,6 +38,7 @@ func Load(dir string, want Want, options *tf.SessionOptions) (*tf.SavedModel, er
 			return m, nil
 		}
 	}
+	libtensorflow.Hush()
 	m, err := tf.LoadSavedModel(dir, []string{tag}, options)
 	if err != nil {
 		return nil, fmt.Errorf("load SavedModel %s: %w", dir, err)

@@ -11,6 +11,7 @@ import (
 	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 	"google.golang.org/protobuf/proto"
 
+	"spinebox/models/nets"
 	"spinebox/models/winograd"
 )
 
@@ -49,7 +50,7 @@ func loadRewritten(dir string, options *tf.SessionOptions) (*tf.SavedModel, erro
 	if err != nil {
 		return nil, err
 	}
-	session, err := tf.NewSession(graph, options)
+	session, err := nets.NewSession(graph, options)
 	if err != nil {
 		return nil, err
 	}

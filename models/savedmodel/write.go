@@ -195,7 +195,7 @@ func (m *served) addSaver(s *op.Scope) {
 }
 
 func (m *served) saveVariables(graph *tf.Graph, w nets.Weights, prefix string) error {
-	session, err := tf.NewSession(graph, nil)
+	session, err := nets.NewSession(graph, nil)
 	if err != nil {
 		return err
 	}
