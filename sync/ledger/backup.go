@@ -151,7 +151,7 @@ func load(body io.Reader, dir string, log *slog.Logger) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	db, err := badger.Open(settings(dir, logger{log, func() {}}))
+	db, err := badger.Open(settings(dir, logger{log, func() {}, func() {}}))
 	if err != nil {
 		return err
 	}

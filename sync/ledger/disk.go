@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/dustin/go-humanize"
 	"golang.org/x/sys/unix"
@@ -20,11 +19,6 @@ const (
 	ballastSize = 16 << 20
 	ballastStep = 512 << 10 // for one page that finds no block
 
-	// Badger makes a file for each memtable and each table. These many must be
-	// possible before anything is written; as many empty files as are spare are
-	// removed to open on a disk that can hold no more files.
-	filesWanted = 64
-	spareFiles  = 8
 )
 
 // room returns ErrDiskFull unless that many bytes are free, and some files.
@@ -37,17 +31,13 @@ func (l *Ledger) room(want int64) error {
 	if free < want {
 		return fmt.Errorf("%w: %s free, %s wanted", ErrDiskFull, humanize.IBytes(uint64(free)), humanize.IBytes(uint64(want)))
 	}
-	if s.Files > 0 && s.Ffree < filesWanted { // 0: this file system counts none
-		return fmt.Errorf("%w: it can hold %d more files, %d wanted", ErrDiskFull, s.Ffree, filesWanted)
+	if want := filesWanted(s); s.Ffree < want {
+		return fmt.Errorf("%w: it can hold %d more files, %d wanted", ErrDiskFull, s.Ffree, want)
 	}
 	return nil
 }
 
 func (l *Ledger) ballastPath() string { return filepath.Join(l.dir, ballastName) }
-
-func (l *Ledger) sparePath(n int) string {
-	return filepath.Join(l.dir, fmt.Sprintf("%s-%d", ballastName, n))
-}
 
 // openBallast opens the ballast, which is also the ledger's lock, hands what
 // there is of it to the handler of bus.go, and on a full disk gives a little of
@@ -89,22 +79,6 @@ func (l *Ledger) makeRoom() {
 	giveBallast(4 * toOpen)
 }
 
-// gate holds a compaction until the disk takes files and a little more. Badger
-// 4.9.6 forgets the error of a table that it could not create while compacting
-// (levelsController.subcompact defers Done with the error as it was before), and
-// then removes the tables that it was made of: their records are gone, without a
-// word. It happened on disks whose last inode had just been taken. When the
-// ledger closes, what is held in reserve has to do.
-func (l *Ledger) gate() {
-	for l.room(toOpen) != nil {
-		if l.closing.Load() {
-			l.makeRoom()
-			return
-		}
-		time.Sleep(10 * time.Millisecond) // between two looks
-	}
-}
-
 // held returns how many bytes of the ballast have blocks. They are its first:
 // it is given away from its end.
 func (l *Ledger) held() (int64, error) {
@@ -136,18 +110,16 @@ func (l *Ledger) clean() error {
 	return nil
 }
 
-func (l *Ledger) dropSpares() {
-	for n := range spareFiles {
-		os.Remove(l.sparePath(n)) // what is not there is given away already
-	}
-}
-
 // roomToWrite returns ErrDiskFull unless that many bytes are free beside a
-// whole ballast, and makes it whole. So every write begins with all of the
-// ballast behind it, however often the disk was filled before.
+// whole ballast, and makes it whole, and the files that are made ahead. So every
+// write begins with all of them behind it, however often the disk was filled
+// before.
 func (l *Ledger) roomToWrite(want int64) error {
-	if ballastLeft() == ballastSize || ballastFD() != int(l.ballast.Fd()) {
-		return l.room(want)
+	if ballastLeft() == ballastSize && ballastFD() == int(l.ballast.Fd()) {
+		if err := l.room(want); err != nil {
+			return err
+		}
+		return l.makeFiles()
 	}
 	held, err := l.held()
 	if err != nil {
@@ -162,20 +134,7 @@ func (l *Ledger) roomToWrite(want int64) error {
 	}
 	layBallast(int(l.ballast.Fd()), ballastSize, ballastStep)
 	l.log.Info("the ballast for a full disk is in place", "bytes", ballastSize)
-	return l.makeSpares()
-}
-
-func (l *Ledger) makeSpares() error {
-	for n := range spareFiles {
-		f, err := os.OpenFile(l.sparePath(n), os.O_WRONLY|os.O_CREATE, 0o600)
-		if err == nil {
-			err = f.Close()
-		}
-		if err != nil {
-			return fmt.Errorf("%w: no spare files: %w", ErrDiskFull, err)
-		}
-	}
-	return nil
+	return l.makeFiles()
 }
 
 // closeBallast takes the ballast back from the handler.

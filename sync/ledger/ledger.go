@@ -90,7 +90,10 @@ type Ledger struct {
 	closing atomic.Bool
 	trimmed int64 // file pages in memory after the last trim; Run's
 
-	write sync.Mutex // one writer at a time, so that no transaction conflicts
+	write   sync.Mutex  // one writer at a time, so that no transaction conflicts
+	ahead   ahead       // files made before Badger needs them; under write
+	dropped atomic.Bool // the spare files are given away
+	making  sync.Mutex  // a compaction makes a table
 
 	mu    sync.Mutex
 	tally tally // as of the last transaction
@@ -113,6 +116,7 @@ func Open(dir string, o Options) (*Ledger, error) {
 	if err := l.open(); err != nil {
 		return nil, fmt.Errorf("open ledger %s: %w", dir, err)
 	}
+	l.dropped.Store(true) // as far as it knows
 	if err := l.roomToWrite(l.reserve); err != nil {
 		l.log.Warn("the ledger takes nothing in", "error", err)
 	}
@@ -142,7 +146,7 @@ func (l *Ledger) open() error {
 	if err := l.checkLogs(); err != nil {
 		return errors.Join(err, l.closeBallast())
 	}
-	db, err := badger.Open(settings(l.dir, logger{l.log, l.gate}))
+	db, err := badger.Open(settings(l.dir, logger{l.log, l.gate, l.settle}))
 	if err != nil && strings.Contains(err.Error(), y.ErrChecksumMismatch.Error()) { // it wraps only the text
 		err = fmt.Errorf("%w: %w", err, ErrUnreadable)
 	}
@@ -326,12 +330,12 @@ func (l *Ledger) update(free int64, do func(*badger.Txn, *tally) error) error {
 }
 
 // logger passes Badger's messages on. Most are of interest only to somebody
-// who looks for a fault in the ledger itself. It also holds a compaction at the
-// gate before each table that it makes: the one moment at which Badger can be
-// told to wait (gate).
+// who looks for a fault in the ledger itself. It also holds a compaction before
+// each table that it makes, and before it is done: the two moments at which
+// Badger can be told to wait (gate, settle).
 type logger struct {
-	log  *slog.Logger
-	gate func()
+	log          *slog.Logger
+	gate, settle func()
 }
 
 func (l logger) Errorf(format string, args ...any)   { l.log.Error(line(format, args)) }
@@ -339,8 +343,11 @@ func (l logger) Warningf(format string, args ...any) { l.log.Debug(line(format, 
 func (l logger) Infof(format string, args ...any)    { l.log.Debug(line(format, args)) }
 func (l logger) Debugf(format string, args ...any) {
 	l.log.Debug(line(format, args))
-	if strings.Contains(format, "LOG Compact. Added") {
+	switch {
+	case strings.Contains(format, "LOG Compact. Added") && args[1] != uint64(0): // no keys, no table
 		l.gate()
+	case strings.HasPrefix(format, "Discard stats"):
+		l.settle()
 	}
 }
 

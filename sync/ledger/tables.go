@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/fb"
 	"github.com/dgraph-io/badger/v4/pb"
 	"github.com/dgraph-io/badger/v4/table"
 	"github.com/dgraph-io/badger/v4/y"
@@ -48,13 +49,13 @@ func (l *Ledger) checkTables() error {
 	if err != nil {
 		return err
 	}
-	manifest, end, err := badger.ReplayManifestFile(f, 0, settings(l.dir, logger{l.log, l.gate}))
+	manifest, end, err := badger.ReplayManifestFile(f, 0, settings(l.dir, logger{l.log, l.gate, l.settle}))
 	if err != nil {
 		return fmt.Errorf("its MANIFEST cannot be read (%w): %w", err, ErrUnreadable)
 	}
 	for id := range manifest.Tables {
 		delete(unnamed, id)
-		if err := checkTable(table.NewFilename(id, l.dir)); err != nil {
+		if _, err := tableIndex(table.NewFilename(id, l.dir)); err != nil {
 			return fmt.Errorf("its table %s: %w: %w", table.IDToFilename(id), err, ErrUnreadable)
 		}
 	}
@@ -131,20 +132,20 @@ func (l *Ledger) orphanFolder() (string, error) {
 	return to, nil
 }
 
-// checkTable reads a table's end as Badger does: from the end of the file, the
+// tableIndex reads a table's end as Badger does: from the end of the file, the
 // length of the checksum, the checksum, the length of the index, the index.
-func checkTable(path string) error {
+func tableIndex(path string) (*fb.TableIndex, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return errors.New("it is missing")
+		return nil, errors.New("it is missing")
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer f.Close()
 	end, err := f.Seek(0, io.SeekEnd)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	// before reads a length and, in front of it, as many bytes.
 	before := func() ([]byte, error) {
@@ -165,17 +166,20 @@ func checkTable(path string) error {
 	}
 	text, err := before()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var sum pb.Checksum
 	if err := proto.Unmarshal(text, &sum); err != nil || pb.Checksum_Algorithm_name[int32(sum.Algo)] == "" {
-		return errCutShort
+		return nil, errCutShort
 	}
 	index, err := before()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return y.VerifyChecksum(index, &sum)
+	if err := y.VerifyChecksum(index, &sum); err != nil {
+		return nil, err
+	}
+	return fb.GetRootAsTableIndex(index, 0), nil
 }
 
 var errCutShort = errors.New("it is cut short or changed")
