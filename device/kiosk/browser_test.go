@@ -1,143 +1,40 @@
 package kiosk
 
 import (
-	"context"
 	"fmt"
 	"os"
-	"os/exec"
-	"slices"
-	"strings"
-	"sync"
 	"testing"
-	"time"
 
-	"github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"spinebox/internal/browsertest"
 )
 
-// browser is a real Chromium with one page.
+func TestMain(m *testing.M) { os.Exit(browsertest.Main(m)) }
+
+// browser is a real Chromium with the room's page.
 type browser struct {
-	t   *testing.T
-	ctx context.Context
-
-	mu         sync.Mutex
-	complaints []string // what the page logged as an error
-}
-
-// chromium is the one browser of all tests, started by the first that needs it:
-// a start takes longer than a test. Each test has a page of its own in it.
-type chromium struct {
-	once   sync.Once
-	ctx    context.Context
-	stop   []context.CancelFunc
-	missed string // why there is none
-}
-
-var shared chromium
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	for _, stop := range slices.Backward(shared.stop) {
-		stop()
-	}
-	os.Exit(code)
-}
-
-func (c *chromium) start() {
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser"} {
-		if found, err := exec.LookPath(name); err == nil {
-			path = found
-			break
-		}
-	}
-	if path == "" {
-		c.missed = "no Chromium in the PATH: install Debian's package chromium"
-		return
-	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("disable-background-networking", true),
-		chromedp.WSURLReadTimeout(2*time.Minute),
-	)
-	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
-	ctx, cancel := chromedp.NewContext(allocator)
-	c.ctx, c.stop = ctx, []context.CancelFunc{stop, cancel}
-	if err := chromedp.Do(ctx); err != nil {
-		c.missed = fmt.Sprintf("start Chromium: %v", err)
-	}
+	*browsertest.Browser
+	t *testing.T
 }
 
 func newBrowser(t *testing.T, width, height int) *browser {
 	t.Helper()
-	shared.once.Do(shared.start)
-	if shared.missed != "" {
-		if os.Getenv("CI") == "true" || shared.ctx != nil {
-			t.Fatal(shared.missed)
-		}
-		t.Skip(shared.missed)
-	}
-	b := &browser{t: t}
-	ctx, cancel := chromedp.NewContext(shared.ctx, chromedp.WithListener(b.listen))
-	t.Cleanup(cancel)
-	// No test takes this long, also on a busy machine.
-	ctx, expire := context.WithTimeout(ctx, 5*time.Minute)
-	t.Cleanup(expire)
-	b.ctx = ctx
-	b.do(chromedp.EmulateViewport(int64(width), int64(height)))
-	return b
-}
-
-func (b *browser) listen(event any) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	switch e := event.(type) {
-	case *runtime.EventExceptionThrown:
-		b.complaints = append(b.complaints, e.ExceptionDetails.Text)
-	case *log.EventEntryAdded:
-		if e.Entry.Level == log.EntryLevelError {
-			b.complaints = append(b.complaints, e.Entry.Text+" "+e.Entry.URL)
-		}
-	}
-}
-
-// complained returns what the page logged as an error so far.
-func (b *browser) complained() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return strings.Join(b.complaints, "\n")
-}
-
-func (b *browser) do(actions ...chromedp.Action[chromedp.Void]) {
-	b.t.Helper()
-	if err := chromedp.Do(b.ctx, actions...); err != nil {
-		b.t.Fatal(err)
-	}
+	return &browser{browsertest.New(t, width, height), t}
 }
 
 // press sends keys to the page.
 func (b *browser) press(keys ...string) {
 	b.t.Helper()
 	for _, key := range keys {
-		b.do(chromedp.KeyEvent(key))
-	}
-}
-
-// until waits for a condition, a JavaScript expression.
-func (b *browser) until(condition string) {
-	b.t.Helper()
-	poll := chromedp.Poll[bool](condition, chromedp.WithPollingTimeout(time.Minute), chromedp.WithPollingInterval(20*time.Millisecond))
-	if _, err := chromedp.Run(b.ctx, poll); err != nil {
-		page, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string]("document.body.innerText"))
-		b.t.Fatalf("%v, waiting for %s; the page says:\n%s\nand complains:\n%s", err, condition, page, b.complained())
+		b.Do(chromedp.KeyEvent(key))
 	}
 }
 
 // says waits until an element is visible and says something.
 func (b *browser) says(id, text string) {
 	b.t.Helper()
-	b.until(fmt.Sprintf(`(() => {
+	b.Until(fmt.Sprintf(`(() => {
 		const e = document.getElementById(%q);
 		return e.checkVisibility() && e.innerText.replace(/\s+/g, " ").replaceAll("\u2060", "").trim() === %q;
 	})()`, id, text))
@@ -146,9 +43,5 @@ func (b *browser) says(id, text string) {
 // ask evaluates a JavaScript expression in the page.
 func ask[T any](b *browser, expression string) T {
 	b.t.Helper()
-	answer, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
-	if err != nil {
-		b.t.Fatalf("evaluate %s: %v", expression, err)
-	}
-	return answer
+	return browsertest.Ask[T](b.Browser, expression)
 }

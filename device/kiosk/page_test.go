@@ -24,7 +24,7 @@ func visit(t *testing.T, width, height int) (*Server, *browser) {
 	server := httptest.NewServer(s.Handler())
 	t.Cleanup(server.Close)
 	b := newBrowser(t, width, height) // closed before the server: its stream never ends by itself
-	b.do(chromedp.Navigate(server.URL))
+	b.Do(chromedp.Navigate(server.URL))
 	b.says("headline", "No X-ray yet")
 	return s, b
 }
@@ -42,8 +42,8 @@ func TestPageShowsResultsAsTheyCome(t *testing.T) {
 	b.says("headline", "Scoliosis")
 	b.says("percent", "94 % calibrated probability")
 	b.says("about", "result aa11 · resnet50-random 3")
-	b.until(`document.getElementById("when").innerText.startsWith("` + finished.Format("2 Jan 15:04:05") + `")`)
-	b.until(overlayShown)
+	b.Until(`document.getElementById("when").innerText.startsWith("` + finished.Format("2 Jan 15:04:05") + `")`)
+	b.Until(overlayShown)
 	if got := ask[string](b, `document.querySelector(".use").innerText`); got != spine.IntendedUse {
 		t.Errorf("intended use %q", got)
 	}
@@ -81,14 +81,14 @@ func TestPageShowsResultsAsTheyCome(t *testing.T) {
 		t.Errorf("last results %q", got)
 	}
 
-	if got := b.complained(); got != "" {
+	if got := b.Complained(); got != "" {
 		t.Errorf("the page complains:\n%s", got)
 	}
 
 	for i := range 25 { // nothing grows; pictures that are gone before they are asked for are missed in the browser's log
 		s.Show(classified(fmt.Sprint("dd", i), spine.Normal))
 	}
-	b.until(`document.getElementById("about").innerText.includes("result dd24")`)
+	b.Until(`document.getElementById("about").innerText.includes("result dd24")`)
 	if got := ask[[]int](b, `[document.querySelectorAll("#recent li").length, document.querySelectorAll("img").length]`); got[0] != 20 || got[1] != 5 {
 		t.Errorf("%d results and %d pictures on the page", got[0], got[1])
 	}
@@ -103,32 +103,32 @@ func TestPageByKeyboard(t *testing.T) {
 		s.Show(classified(fmt.Sprint("id", i), l))
 	}
 	b.says("headline", "Spondylolisthesis")
-	b.until(overlayShown)
+	b.Until(overlayShown)
 	opacity := `getComputedStyle(document.getElementById("overlay1")).opacity`
 	if got := ask[string](b, opacity); got != "0.6" {
 		t.Errorf("opacity %s", got)
 	}
 	b.press(kb.ArrowRight, kb.ArrowRight)
-	b.until(opacity + `=== "0.7"`)
+	b.Until(opacity + `=== "0.7"`)
 	b.says("percentage", "70 %")
-	b.do(chromedp.Focus(chromedp.ID("opacity")))
+	b.Do(chromedp.Focus(chromedp.ID("opacity")))
 	b.press(kb.ArrowLeft) // also the slider's own key: one step, not two
-	b.until(opacity + `=== "0.65"`)
+	b.Until(opacity + `=== "0.65"`)
 	for range 20 {
 		b.press(kb.ArrowLeft)
 	}
-	b.until(opacity + `=== "0"`)
-	b.do(chromedp.Evaluate[chromedp.Void](`(() => { const o = document.getElementById("opacity"); o.value = 40; o.dispatchEvent(new Event("input")); })()`))
-	b.until(opacity + `=== "0.4"`) // by mouse or finger
+	b.Until(opacity + `=== "0"`)
+	b.Do(chromedp.Evaluate[chromedp.Void](`(() => { const o = document.getElementById("opacity"); o.value = 40; o.dispatchEvent(new Event("input")); })()`))
+	b.Until(opacity + `=== "0.4"`) // by mouse or finger
 
 	b.press("h")
-	b.until("!" + overlayShown)
+	b.Until("!" + overlayShown)
 	b.press("H")
-	b.until(overlayShown)
+	b.Until(overlayShown)
 	b.press("h", "8") // whoever asks for a strength wants to see the map
-	b.until(overlayShown + " && " + opacity + ` === "0.8"`)
+	b.Until(overlayShown + " && " + opacity + ` === "0.8"`)
 	b.press("0")
-	b.until(opacity + `=== "0"`)
+	b.Until(opacity + `=== "0"`)
 
 	b.press(kb.ArrowDown)
 	b.says("headline", "Scoliosis")
@@ -177,7 +177,7 @@ func TestRedIsNeverAFinding(t *testing.T) {
 	}
 	for _, v := range views {
 		s.Show(v)
-		b.until(fmt.Sprintf(`document.getElementById("about").innerText.startsWith("result %s ")`, v.ID))
+		b.Until(fmt.Sprintf(`document.getElementById("about").innerText.startsWith("result %s ")`, v.ID))
 		if got := ask[[]string](b, reds); len(got) > 0 {
 			t.Errorf("%s %s: red on the page: %q", v.Decision.Outcome, v.Decision.Label, got)
 		}
@@ -246,7 +246,7 @@ func TestReadableOnEveryScreen(t *testing.T) {
 				}
 			}
 			// The page's own letters: with others nothing here would hold elsewhere.
-			b.until(`document.fonts.size === 2 && [...document.fonts].every((f) => f.status === "loaded")`)
+			b.Until(`document.fonts.size === 2 && [...document.fonts].every((f) => f.status === "loaded")`)
 			check("empty")
 			s.SetStatus(full)
 			b.says("trouble", full.Trouble)
@@ -256,8 +256,8 @@ func TestReadableOnEveryScreen(t *testing.T) {
 			}
 			for _, v := range views {
 				s.Show(v)
-				b.until(fmt.Sprintf(`document.getElementById("about").innerText.startsWith("result %s")`, v.ID))
-				b.until(`document.getElementById("picture1").checkVisibility() && document.getElementById("next").checkVisibility()`)
+				b.Until(fmt.Sprintf(`document.getElementById("about").innerText.startsWith("result %s")`, v.ID))
+				b.Until(`document.getElementById("picture1").checkVisibility() && document.getElementById("next").checkVisibility()`)
 				check(v.ID)
 				if film := ask[float64](b, `document.getElementById("picture1").getBoundingClientRect().height`); film < float64(size[1])/4 {
 					t.Errorf("%s: the picture is only %.0f pixels high", v.ID, film)
@@ -270,7 +270,7 @@ func TestReadableOnEveryScreen(t *testing.T) {
 			b.says("which", "Earlier result, 2 of 5")
 			check("earlier")
 			b.press("s")
-			b.until(`document.getElementById("service").checkVisibility()`)
+			b.Until(`document.getElementById("service").checkVisibility()`)
 			check("service")
 		})
 	}
@@ -285,7 +285,7 @@ func TestReducedMotion(t *testing.T) {
 		t.Error("the lamp does not move: the next check means nothing")
 	}
 	set := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-reduced-motion", Value: "reduce"}}}
-	b.do(func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
+	b.Do(func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
 		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, set)
 		return chromedp.Void{}, err
 	})
@@ -314,7 +314,7 @@ func TestPageLosesTheBoxAndFindsItAgain(t *testing.T) {
 	}
 	addr, stop := serve("127.0.0.1:0", classified("before", spine.Normal))
 	b := newBrowser(t, 1280, 720)
-	b.do(chromedp.Navigate("http://" + addr))
+	b.Do(chromedp.Navigate("http://" + addr))
 	b.says("headline", "Normal")
 	b.says("word", "Ready")
 
@@ -336,13 +336,13 @@ func TestPageNoticesABoxThatHangs(t *testing.T) {
 	s, b := visit(t, 1280, 720)
 	s.SetStatus(spine.Status{Ready: true})
 	b.says("word", "Ready")
-	b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`(() => {
+	b.Do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`(() => {
 		const lost = document.getElementById("lost");
 		new MutationObserver(() => { if (!lost.hidden) document.title = "lost"; }).observe(lost, { attributes: true });
 		heard -= %d;
 	})()`, (20 * time.Second).Milliseconds())))
-	b.until(`document.title === "lost"`)
-	b.until(`!document.getElementById("lost").checkVisibility()`) // it was a false alarm
+	b.Until(`document.title === "lost"`)
+	b.Until(`!document.getElementById("lost").checkVisibility()`) // it was a false alarm
 	b.says("word", "Ready")
 }
 

@@ -26,7 +26,7 @@ func TestTwoReadersStandSideBySide(t *testing.T) {
 	v.Readings[1].Probabilities = []float64{.1, .8, .1}
 	s.Show(v)
 	b.says("headline", "Scoliosis")
-	b.until(overlayShown + ` && document.getElementById("overlay2").checkVisibility()`)
+	b.Until(overlayShown + ` && document.getElementById("overlay2").checkVisibility()`)
 	b.says("caption1", "resnet50-random 3 Scoliosis 94 %")
 	b.says("caption2", "vgg16-finetune 2026.11-seed1-fold0 Scoliosis 80 %")
 	first, second := rectangle(b, "picture1"), rectangle(b, "picture2")
@@ -44,16 +44,16 @@ func TestTwoReadersStandSideBySide(t *testing.T) {
 		t.Errorf("the maps are %q", got)
 	}
 	b.press("3")
-	b.until(`[...document.querySelectorAll("img[id^=overlay]")].every((e) => getComputedStyle(e).opacity === "0.3")`)
+	b.Until(`[...document.querySelectorAll("img[id^=overlay]")].every((e) => getComputedStyle(e).opacity === "0.3")`)
 	b.press("h")
-	b.until(`![...document.querySelectorAll("img[id^=overlay]")].some((e) => e.checkVisibility())`)
+	b.Until(`![...document.querySelectorAll("img[id^=overlay]")].some((e) => e.checkVisibility())`)
 	b.press("h")
 
 	v = twoReaders("one-map", spine.Normal)
 	v.Maps[1] = nil
 	s.Show(v)
 	b.says("headline", "Normal")
-	b.until(overlayShown)
+	b.Until(overlayShown)
 	if ask[bool](b, `document.getElementById("screen2").checkVisibility() || document.getElementById("caption1").checkVisibility()`) {
 		t.Error("a reader without a map has a picture of its own")
 	}
@@ -75,7 +75,7 @@ func TestHowOldAnAnswerIs(t *testing.T) {
 	v.Finished = time.Now().Add(-3 * time.Minute)
 	s.Show(v)
 	b.says("age", "3 min ago")
-	b.do(chromedp.Evaluate[chromedp.Void](`state.results[0].finished = new Date(Date.now() - 5 * 3600e3).toISOString()`))
+	b.Do(chromedp.Evaluate[chromedp.Void](`state.results[0].finished = new Date(Date.now() - 5 * 3600e3).toISOString()`))
 	b.says("age", "5 hours ago") // by itself, without an event
 	got := ask[[]string](b, `[5e3, 90e3, 3600e3, 7200e3, 47 * 3600e3, 72 * 3600e3].map((ms) => age(Date.now() - ms))`)
 	if want := []string{"just now", "1 min ago", "60 min ago", "2 hours ago", "47 hours ago", "3 days ago"}; !slices.Equal(got, want) {
@@ -101,14 +101,14 @@ func TestTheNextXrayIsSaid(t *testing.T) {
 func TestServicePage(t *testing.T) {
 	s, b := visit(t, 1920, 1080)
 	b.press("s") // also before the first result
-	b.until(`document.getElementById("service").checkVisibility() && !document.getElementById("results").checkVisibility()`)
+	b.Until(`document.getElementById("service").checkVisibility() && !document.getElementById("results").checkVisibility()`)
 	b.press("s")
 	b.says("headline", "No X-ray yet")
 	s.SetStatus(full)
 	s.Show(classified("aa", spine.Normal))
 	b.says("headline", "Normal")
 	b.press("s")
-	b.until(`document.getElementById("service").checkVisibility()`)
+	b.Until(`document.getElementById("service").checkVisibility()`)
 	text := strings.ReplaceAll(ask[string](b, `document.getElementById("service").innerText`), "\u2060", "")
 	for _, want := range []string{
 		full.Version, "1 Mar 14:02:11", "41 GB of 118 GB free; intake stops below 256 MB", full.Panel.Display,
@@ -123,17 +123,17 @@ func TestServicePage(t *testing.T) {
 	b.says("headline", "Normal")
 
 	// Left alone for a minute and a half, it gives way to the latest result.
-	b.do(chromedp.Evaluate[chromedp.Void](`(() => { const real = setTimeout; setTimeout = (f, ms) => ms === lookBack ? ((left = f), 0) : real(f, ms); })(); var left = null;`))
-	b.do(chromedp.Click(chromedp.ID("turn")))
-	b.until(`document.getElementById("service").checkVisibility() && left !== null`)
-	b.do(chromedp.Evaluate[chromedp.Void](`left()`))
-	b.until(`!document.getElementById("service").checkVisibility()`)
+	b.Do(chromedp.Evaluate[chromedp.Void](`(() => { const real = setTimeout; setTimeout = (f, ms) => ms === lookBack ? ((left = f), 0) : real(f, ms); })(); var left = null;`))
+	b.Do(chromedp.Click(chromedp.ID("turn")))
+	b.Until(`document.getElementById("service").checkVisibility() && left !== null`)
+	b.Do(chromedp.Evaluate[chromedp.Void](`left()`))
+	b.Until(`!document.getElementById("service").checkVisibility()`)
 	b.press(kb.Escape)
 	s.Show(classified("bb", spine.Scoliosis))
 	b.says("headline", "Scoliosis")
 	b.press(kb.ArrowDown)
 	b.says("headline", "Normal")
-	b.do(chromedp.Evaluate[chromedp.Void](`left()`))
+	b.Do(chromedp.Evaluate[chromedp.Void](`left()`))
 	b.says("headline", "Scoliosis")
 }
 
@@ -143,7 +143,7 @@ func TestTheKeyboardReachesEverything(t *testing.T) {
 		s.Show(classified(fmt.Sprint("id", i), l))
 	}
 	b.says("headline", "Spondylolisthesis")
-	b.until(overlayShown)
+	b.Until(overlayShown)
 	b.press(kb.ArrowDown)
 	b.says("which", "Earlier result, 2 of 3")
 	var reached []string
@@ -159,21 +159,21 @@ func TestTheKeyboardReachesEverything(t *testing.T) {
 		t.Errorf("by Tab one comes to %q, want %q", reached, want)
 	}
 	// Whoever stands in the list goes on in it.
-	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector("#recent [aria-current]").focus()`))
+	b.Do(chromedp.Evaluate[chromedp.Void](`document.querySelector("#recent [aria-current]").focus()`))
 	focused := `document.activeElement.querySelector(".what").innerText`
 	b.press(kb.ArrowDown)
-	b.until(focused + ` === "Normal"`)
+	b.Until(focused + ` === "Normal"`)
 	s.SetStatus(spine.Status{Ready: true})
 	b.says("word", "Ready")
-	b.until(focused + ` === "Normal"`)
+	b.Until(focused + ` === "Normal"`)
 	b.press(kb.ArrowUp)
-	b.until(focused + ` === "Scoliosis"`)
-	b.do(chromedp.Focus(chromedp.ID("latest")))
+	b.Until(focused + ` === "Scoliosis"`)
+	b.Do(chromedp.Focus(chromedp.ID("latest")))
 	b.press(kb.Enter)
 	b.says("headline", "Spondylolisthesis")
-	b.do(chromedp.Focus(chromedp.ID("turn")))
+	b.Do(chromedp.Focus(chromedp.ID("turn")))
 	b.press(kb.Enter)
-	b.until(`document.getElementById("service").checkVisibility()`)
+	b.Until(`document.getElementById("service").checkVisibility()`)
 }
 
 // The twenty results are all reached by the arrow keys, and the one that is
@@ -184,10 +184,10 @@ func TestArrowsThroughTheLastTwenty(t *testing.T) {
 		for i := range 20 {
 			s.Show(classified(fmt.Sprintf("n%02d", i), spine.Normal))
 		}
-		b.until(`document.getElementById("about").innerText.startsWith("result n19")`)
+		b.Until(`document.getElementById("about").innerText.startsWith("result n19")`)
 		for i := 18; i >= 0; i-- {
 			b.press(kb.ArrowDown)
-			b.until(fmt.Sprintf(`document.getElementById("about").innerText.startsWith("result n%02d")`, i))
+			b.Until(fmt.Sprintf(`document.getElementById("about").innerText.startsWith("result n%02d")`, i))
 			if !ask[bool](b, `(() => { const r = document.querySelector("#recent [aria-current]").getBoundingClientRect(), l = document.getElementById("recent").getBoundingClientRect(); return r.top >= l.top - 1 && r.bottom <= l.bottom + 1; })()`) {
 				t.Fatalf("%v: result n%02d is looked at and not in view", size, i)
 			}

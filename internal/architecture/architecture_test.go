@@ -25,6 +25,7 @@ func arrows() []arrow {
 		{"internal/libtensorflow", nil, "it only finds the library"},
 		{"internal/scripttest", nil, "it serves the tests of every program"},
 		{"internal/disktest", nil, "it serves tests"},
+		{"internal/browsertest", nil, "it shows pages to the tests of whoever makes them"},
 		{"internal/architecture", nil, "it looks on"},
 
 		{"models/input", []string{"internal/spine"}, "formats are pure"},
@@ -99,9 +100,9 @@ func technologies() []arrow {
 		{"github.com/spf13/cobra", []string{"cmd/..."}, "flags are cmd's"},
 		{"github.com/schollz/progressbar", []string{"cmd/spinelab"}, "packages report progress, and do not draw it"},
 		{"github.com/rogpeppe/go-internal", []string{"internal/scripttest"}, "for tests"},
-		{"github.com/chromedp", nil, "for tests"},
+		{"github.com/chromedp", []string{"internal/browsertest"}, "for tests"},
 		{"github.com/Shopify/toxiproxy", nil, "for tests"},
-		{"testing", []string{"models/modeltest", "hub/broker/brokertest", "internal/disktest"}, "for tests"},
+		{"testing", []string{"models/modeltest", "hub/broker/brokertest", "internal/disktest", "internal/browsertest"}, "for tests"},
 		{"github.com/google/go-cmp", nil, "for tests"},
 	}
 }
