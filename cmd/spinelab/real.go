@@ -75,7 +75,7 @@ func real(cmd *cobra.Command, data, dir, bin string) (err error) {
 		return err
 	}
 	printResult(errw, result)
-	parts, err := set.Split(run.Config.Fold, run.Config.Seed)
+	parts, err := set.Split(dataset.Folds, run.Config.Fold, run.Config.Seed)
 	if err != nil {
 		return err
 	}

@@ -96,7 +96,7 @@ func technologies() []arrow {
 		{"github.com/fsnotify/fsnotify", []string{"runtime/share"}, "inotify sees nothing that another host writes: one place knows that it is only a hint"},
 		{"github.com/coreos/go-systemd", []string{"runtime/health"}, "one place speaks to the service manager"},
 		{"github.com/prometheus", []string{"runtime/health"}, "metrics are read from the box's state, in one place"},
-		{"github.com/goccy/go-yaml", []string{"cmd/spinebox"}, "one program has a configuration file"},
+		{"github.com/goccy/go-yaml", []string{"cmd/spinebox", "lab/study"}, "the box has a configuration file, and a study has one"},
 		{"github.com/spf13/cobra", []string{"cmd/..."}, "flags are cmd's"},
 		{"github.com/schollz/progressbar", []string{"cmd/spinelab"}, "packages report progress, and do not draw it"},
 		{"github.com/rogpeppe/go-internal", []string{"internal/scripttest"}, "for tests"},

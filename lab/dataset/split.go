@@ -70,17 +70,18 @@ const (
 	HeldOut    Part = "held-out"   // nothing is chosen on it
 )
 
-// Folds is how many folds a data set is split into, as in the paper.
+// Folds is how many folds a data set is split into where nobody asks for
+// another number, as in the paper.
 const Folds = 5
 
-// Split holds out one of the folds, and inside the rest one of eight folds
+// Split holds out one of the k folds, and inside the rest one of eight folds
 // for validation.
-func (s *Set) Split(fold int, seed uint64) ([]Part, error) {
+func (s *Set) Split(k, fold int, seed uint64) ([]Part, error) {
 	const inner = 8
-	if fold < 0 || fold >= Folds {
-		return nil, fmt.Errorf("fold %d is not one of 0 to %d", fold, Folds-1)
+	if fold < 0 || fold >= k {
+		return nil, fmt.Errorf("fold %d is not one of 0 to %d", fold, k-1)
 	}
-	folds, err := s.Folds(Folds, seed)
+	folds, err := s.Folds(k, seed)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +100,7 @@ func (s *Set) Split(fold int, seed uint64) ([]Part, error) {
 	}
 	for r, f := range folds {
 		parts[index[r]] = Fit
-		if f == fold {
+		if f == fold%inner {
 			parts[index[r]] = Validation
 		}
 	}

@@ -96,7 +96,7 @@ func TestSplit(t *testing.T) {
 	set := made(338, 0.03, 5)
 	held := make([]int, len(set.Items))
 	for fold := range 5 {
-		parts, err := set.Split(fold, 1)
+		parts, err := set.Split(dataset.Folds, fold, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,7 +129,7 @@ func TestSplit(t *testing.T) {
 		}
 	}
 	for _, fold := range []int{-1, 5} {
-		if _, err := set.Split(fold, 1); err == nil {
+		if _, err := set.Split(dataset.Folds, fold, 1); err == nil {
 			t.Errorf("there is a fold %d", fold)
 		}
 	}

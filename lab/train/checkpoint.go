@@ -46,6 +46,7 @@ const checkpointName = "checkpoint"
 func (s *state) save(dir string) error {
 	temporary := filepath.Join(dir, checkpointName+".part")
 	if err := s.write(temporary); err != nil {
+		_ = os.Remove(temporary) // a full disk needs the room
 		return fmt.Errorf("write checkpoint: %w", err)
 	}
 	return os.Rename(temporary, filepath.Join(dir, checkpointName))

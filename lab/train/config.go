@@ -3,6 +3,7 @@
 package train
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -22,7 +23,8 @@ type Config struct {
 	// with; empty for random.
 	Backbone string     `json:"backbone,omitempty"`
 	Input    input.Spec `json:"input"`
-	Fold     int        `json:"fold"` // of five; this one is held out
+	Fold     int        `json:"fold"`            // this one is held out
+	Folds    int        `json:"folds,omitempty"` // how many there are; 0: dataset.Folds
 	Seed     uint64     `json:"seed"`
 
 	Epochs         int     `json:"epochs"`
@@ -96,8 +98,8 @@ func (c Config) Validate() error {
 	if err := c.Input.Validate(); err != nil {
 		wrong = append(wrong, err)
 	}
-	if c.Fold < 0 || c.Fold >= dataset.Folds {
-		say("fold %d is not one of 0 to %d", c.Fold, dataset.Folds-1)
+	if c.Fold < 0 || c.Fold >= c.folds() {
+		say("fold %d is not one of 0 to %d", c.Fold, c.folds()-1)
 	}
 	if c.Input.Height%stride != 0 || c.Input.Width%stride != 0 {
 		say("input size %dx%d (height x width): both must be multiples of %d, or the heatmap's cells do not cover the picture evenly",
@@ -116,6 +118,8 @@ func (c Config) Validate() error {
 	}
 	return errors.Join(wrong...)
 }
+
+func (c Config) folds() int { return cmp.Or(c.Folds, dataset.Folds) }
 
 // headPhase reports whether the epoch, counted from 0, trains the head alone
 // before the backbone joins in.

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,13 +38,14 @@ type Progress struct {
 
 // Run is one training.
 type Run struct {
-	Config   Config
-	Data     *dataset.Set
-	Dir      string // gets checkpoint, history.csv, splits.json, config.json, predictions.csv and model/
-	Resume   bool
-	Cores    int  // for decoding and for TensorFlow; with 1, the same seed gives the same bytes
-	Phantom  bool // the data are made pictures, and the model says so
-	Progress Progress
+	Config    Config
+	Data      *dataset.Set
+	Dir       string // gets checkpoint, history.csv, splits.json, config.json, predictions.csv and model/
+	Resume    bool
+	Cores     int           // for decoding and for TensorFlow; with 1, the same seed gives the same bytes
+	Phantom   bool          // the data are made pictures, and the model says so
+	SaveEvery time.Duration // between checkpoints, at least; 0: two minutes
+	Progress  Progress
 
 	// Name and Version are the model's own; empty: made of the network, the
 	// method, the seed and the fold.
@@ -63,9 +65,9 @@ type Run struct {
 	fit, validation []sample
 }
 
-// checkpointEvery bounds what a crash costs without writing hundreds of
-// megabytes after each short epoch.
-const checkpointEvery = 2 * time.Minute
+// saveEvery bounds what a crash costs without writing hundreds of megabytes
+// after each short epoch.
+const saveEvery = 2 * time.Minute
 
 // Train runs the training to its end and returns what it reached. When ctx
 // ends it finishes the epoch in hand, saves a checkpoint and returns ctx's error.
@@ -79,7 +81,7 @@ func (r *Run) Train(ctx context.Context) (*Result, error) {
 	}
 	r.labels, r.classes, r.data = spine.Labels(), len(spine.Labels()), r.Data.Digest()
 	var err error
-	if r.parts, err = r.Data.Split(r.Config.Fold, r.Config.Seed); err != nil {
+	if r.parts, err = r.Data.Split(r.Config.folds(), r.Config.Fold, r.Config.Seed); err != nil {
 		return nil, err
 	}
 	if err := r.enter(); err != nil {
@@ -261,7 +263,7 @@ func (r *Run) epochs(ctx context.Context, g *graph, at *state) error {
 		if err := writeHistory(filepath.Join(r.Dir, "history.csv"), at.History); err != nil {
 			return err
 		}
-		if time.Since(saved) > checkpointEvery || at.Epoch == r.Config.Epochs || ctx.Err() != nil {
+		if time.Since(saved) > cmp.Or(r.SaveEvery, saveEvery) || at.Epoch == r.Config.Epochs || ctx.Err() != nil {
 			if err := r.checkpoint(g, at); err != nil {
 				return err
 			}
