@@ -52,7 +52,7 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(versionCommand(), auditCommand(), phantomCommand(), trainCommand(), cvCommand(), pretrainCommand(), modelCommand(), gateCommand(), reportCommand(), demoCommand(), realCommand(), regionsCommand())
+	root.AddCommand(versionCommand(), auditCommand(), phantomCommand(), trainCommand(), cvCommand(), pretrainCommand(), modelCommand(), gateCommand(), lookCommand(), reportCommand(), demoCommand(), realCommand(), regionsCommand())
 	return root
 }
 

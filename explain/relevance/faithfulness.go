@@ -12,6 +12,10 @@ type Answers func(pictures []Plane) ([]float64, error)
 // Steps of insertion and deletion.
 const Steps = 20
 
+// Asked is how many pictures Probe wants answers for: the picture, what the map
+// shows of it, its blurred copy, and what lies between on the two ways.
+const Asked = 3 + 2*(Steps-1)
+
 // Faithfulness says whether the network's answer hangs on what its map marks.
 type Faithfulness struct {
 	Insertion float64 `json:"insertion"` // area under the answer while the map's cells come in, greatest first; more is better
@@ -35,7 +39,7 @@ func Probe(picture, m Plane, ask Answers) (Faithfulness, error) {
 	}
 	blurred := Blur(picture, float64(max(picture.Width, picture.Height))/20)
 	order := descending(m.Values)
-	pictures := []Plane{picture, shown(picture, m)}
+	pictures := []Plane{picture, shown(picture, m), blurred}
 	pictures = append(pictures, mixtures(blurred, picture, order)...)
 	pictures = append(pictures, mixtures(picture, blurred, order)...)
 	p, err := ask(pictures)
@@ -45,7 +49,8 @@ func Probe(picture, m Plane, ask Answers) (Faithfulness, error) {
 	if len(p) != len(pictures) {
 		return Faithfulness{}, fmt.Errorf("%d answers for %d pictures", len(p), len(pictures))
 	}
-	f := Faithfulness{Insertion: area(p[2 : 3+Steps]), Deletion: area(p[3+Steps:])}
+	insertion, deletion := p[3:2+Steps], p[2+Steps:]
+	f := Faithfulness{Insertion: area(p[2], insertion, p[0]), Deletion: area(p[0], deletion, p[2])}
 	if p[0] > 0 {
 		f.Drop = max(0, p[0]-p[1]) / p[0]
 	}
@@ -55,13 +60,14 @@ func Probe(picture, m Plane, ask Answers) (Faithfulness, error) {
 	return f, nil
 }
 
-// mixtures are Steps+1 pictures from one to the other, cell by cell in order.
+// mixtures are the Steps-1 pictures between one and the other, cell by cell in
+// order.
 func mixtures(from, to Plane, order []int) []Plane {
-	all := make([]Plane, Steps+1)
+	all := make([]Plane, Steps-1)
 	for k := range all {
 		all[k] = NewPlane(from.Width, from.Height)
 		copy(all[k].Values, from.Values)
-		for _, i := range order[:k*len(order)/Steps] {
+		for _, i := range order[:(k+1)*len(order)/Steps] {
 			all[k].Values[i] = to.Values[i]
 		}
 	}
@@ -78,12 +84,12 @@ func shown(picture, m Plane) Plane {
 }
 
 // area under equally spaced values over 0–1, by trapezoids.
-func area(v []float64) float64 {
-	sum := -(v[0] + v[len(v)-1]) / 2
-	for _, p := range v {
-		sum += p
+func area(first float64, between []float64, last float64) float64 {
+	sum := (first + last) / 2
+	for _, v := range between {
+		sum += v
 	}
-	return sum / float64(len(v)-1)
+	return sum / float64(len(between)+1)
 }
 
 // Blur returns the plane under a Gaussian of that standard deviation in cells,

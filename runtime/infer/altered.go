@@ -13,9 +13,9 @@ import (
 	"spinebox/models/nets"
 )
 
-// Altered is a model with other weights, in the model's own session: what its
-// heatmaps show is compared with what the trained weights show. It ends with
-// the model.
+// Altered is a plain model with other weights, in the model's own session: what
+// its heatmaps show is compared with what the trained weights show. It ends
+// with the model.
 type Altered struct {
 	model *Model
 	feeds map[tf.Output]*tf.Tensor // of every variable
@@ -33,6 +33,9 @@ func (m *Model) specs() ([]nets.Spec, error) {
 // variables finds the network's own in the session's graph. A SavedModel made
 // elsewhere has none by these names.
 func (m *Model) variables() (*nets.Variables, error) {
+	if !m.plain {
+		return nil, fmt.Errorf("model %s was not opened plain: its weights are not all where they were", m.folder)
+	}
 	specs, err := m.specs()
 	if err != nil {
 		return nil, err
@@ -44,7 +47,7 @@ func (m *Model) variables() (*nets.Variables, error) {
 	return v, nil
 }
 
-// Weights returns the weights that the model answers with, by Keras' names,
+// Weights returns the weights that a plain model answers with, by Keras' names,
 // batch normalisation folded (nets.Fold).
 func (m *Model) Weights() (nets.Weights, error) {
 	m.closing.RLock()
@@ -59,7 +62,7 @@ func (m *Model) Weights() (nets.Weights, error) {
 	return v.Values(m.session)
 }
 
-// With returns the model with these weights, which are of the kind that
+// With returns a plain model with these weights, which are of the kind that
 // Weights returns. Nothing is assigned: each run is fed with them, so that the
 // model itself stays as it is.
 func (m *Model) With(w nets.Weights) (*Altered, error) {
@@ -123,7 +126,7 @@ func (m *Model) Probabilities(ctx context.Context, planes [][]float32) ([][]floa
 	}
 	in := m.description.Input
 	size, most := in.Width*in.Height, batch
-	if dims, err := m.image.Shape().ToSlice(); err == nil && dims[0] == 1 {
+	if dims, err := m.image.Shape().ToSlice(); !m.plain || err == nil && dims[0] == 1 {
 		most = 1 // a SavedModel made elsewhere may take one picture at a time only
 	}
 	var all [][]float64

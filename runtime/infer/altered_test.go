@@ -23,6 +23,17 @@ func heatmap(t *testing.T, a *infer.Altered, p *spine.Picture, class spine.Label
 	return h
 }
 
+// plain opens the tiny model as it was written.
+func plain(t *testing.T) *infer.Model {
+	t.Helper()
+	m, err := infer.Open(modeltest.Tiny(t), infer.Options{Threads: 2, Plain: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m
+}
+
 func altered(t *testing.T, m *infer.Model, w nets.Weights) *infer.Altered {
 	t.Helper()
 	a, err := m.With(w)
@@ -33,7 +44,7 @@ func altered(t *testing.T, m *infer.Model, w nets.Weights) *infer.Altered {
 }
 
 func TestWeights(t *testing.T) {
-	m := open(t, modeltest.Tiny(t))
+	m := plain(t)
 	got, err := m.Weights()
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +64,7 @@ func TestWeights(t *testing.T) {
 }
 
 func TestOtherWeights(t *testing.T) {
-	m, p := open(t, modeltest.Tiny(t)), noise(90, 180, 1)
+	m, p := plain(t), noise(90, 180, 1)
 	before := read(t, m, p, explain.MethodGradCAM)
 	w, err := m.Weights()
 	if err != nil {
@@ -92,10 +103,18 @@ func TestOtherWeights(t *testing.T) {
 	if _, err := m.With(swapped); err == nil {
 		t.Error("weights without a head were taken")
 	}
+	if _, err := open(t, modeltest.Tiny(t)).With(w); err == nil {
+		t.Error("a model whose convolutions may be rewritten took other weights")
+	}
 }
 
 func TestProbabilities(t *testing.T) {
-	m := open(t, modeltest.Tiny(t))
+	for name, m := range map[string]*infer.Model{"plain": plain(t), "rewritten": open(t, modeltest.Tiny(t))} {
+		t.Run(name, func(t *testing.T) { testProbabilities(t, m) })
+	}
+}
+
+func testProbabilities(t *testing.T, m *infer.Model) {
 	in := m.Description().Input
 	var planes [][]float32
 	var want [][]float64
@@ -131,7 +150,7 @@ func TestProbabilities(t *testing.T) {
 }
 
 func TestAlteredEndsWithItsModel(t *testing.T) {
-	m, err := infer.Open(modeltest.Tiny(t), infer.Options{Threads: 1})
+	m, err := infer.Open(modeltest.Tiny(t), infer.Options{Threads: 1, Plain: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,6 +45,7 @@ type Model struct {
 	top         *tf.Tensor  // class_index -1
 	gate        *gate.Gate  // nil when the description has none
 	heatmaps    bool        // readings have them
+	plain       bool        // the graph is as it was written
 
 	workspaces sync.Pool
 	runs       atomic.Uint64
@@ -94,12 +95,12 @@ func open(dir string, d *description.Model, o Options) (*Model, error) {
 	saved, err := savedmodel.Load(dir, savedmodel.Want{
 		Height: int64(d.Input.Height), Width: int64(d.Input.Width), Classes: int64(len(d.Labels)),
 		Input: serving.Input, Output: serving.Output, Explain: d.ExplainSignature,
-		Rewrite: !o.GPU,
+		Rewrite: !o.GPU && !o.Plain,
 	}, options)
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{folder: dir, description: d, serving: serving, session: saved.Session, graph: saved.Graph, gate: limits, heatmaps: d.Explained() && !o.NoHeatmaps}
+	m := &Model{folder: dir, description: d, serving: serving, session: saved.Session, graph: saved.Graph, gate: limits, heatmaps: d.Explained() && !o.NoHeatmaps, plain: o.Plain}
 	m.workspaces.New = func() any {
 		n := d.Input.Width * d.Input.Height
 		return &workspace{plane: make([]float32, n), rgb: make([]float32, 3*n)}

@@ -20,6 +20,10 @@ type Options struct {
 	// NoHeatmaps leaves the heatmap out of every reading: a second reader
 	// may be asked for its answer alone.
 	NoHeatmaps bool
+	// Plain leaves the graph as it was written, for those who need Weights,
+	// With or batches: convolutions that are rewritten to be faster have
+	// weights of their own, and take one picture in a run.
+	Plain bool
 }
 
 func (o Options) session() (*tf.SessionOptions, error) {

@@ -1,0 +1,369 @@
+package look
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"image/png"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"spinebox/internal/spine"
+	"spinebox/lab/dataset"
+	"spinebox/lab/phantom"
+	"spinebox/lab/regions"
+	"spinebox/models/input"
+	"spinebox/models/modeltest"
+	"spinebox/models/nets"
+	"spinebox/models/savedmodel"
+)
+
+// phantoms draws a set of them and reads it.
+func phantoms(t *testing.T, p phantom.Set) *dataset.Set {
+	t.Helper()
+	p.Dir, p.Format, p.Cobb, p.Slip = t.TempDir(), phantom.PNG, phantom.AnyCobb(), phantom.AnySlip()
+	if err := p.Write(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	set, err := dataset.Read(p.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+func folder(set *dataset.Set) string { return filepath.Dir(filepath.Dir(set.Items[0].Path)) }
+
+func truth(t *testing.T, set *dataset.Set) *regions.Set {
+	t.Helper()
+	r, err := regions.Read(folder(set))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// small is a set of nine, five of them held out.
+func smallSet(t *testing.T) (held, fit *dataset.Set, known *regions.Set) {
+	t.Helper()
+	set := phantoms(t, phantom.Set{Count: 9, Seed: 5, Sizing: phantom.Sizing{Kind: phantom.FixedSize, Width: 80, Height: 160}})
+	return &dataset.Set{Items: set.Items[:5]}, &dataset.Set{Items: set.Items[5:]}, truth(t, set)
+}
+
+func TestFold(t *testing.T) {
+	model := modeltest.Tiny(t)
+	held, fit, known := smallSet(t)
+	runs := 0
+	o := Options{Model: model, Held: held, Fit: fit, Regions: known, Seed: 1, Threads: 1, Faithful: 2, Probe: 3,
+		Progress: func(done, total int) {
+			if done <= runs || done > total || total != 2*5+2*41+3+6*3 {
+				t.Errorf("progress: %d of %d after %d", done, total, runs)
+			}
+			runs = done
+		}}
+	var first *Rows
+	files := map[string][]byte{}
+	for i := range 2 {
+		o.Dir, runs = t.TempDir(), 0
+		rows, err := Fold(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if runs != 2*5+2*41+3+6*3 {
+			t.Errorf("progress ends at %d", runs)
+		}
+		for _, name := range tableNames() {
+			raw, err := os.ReadFile(filepath.Join(o.Dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i > 0 && !bytes.Equal(raw, files[name]) {
+				t.Errorf("%s: the same judgement again has other bytes", name)
+			}
+			files[name] = raw
+		}
+		first = rows
+	}
+	read, err := ReadFold(o.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(read.Maps) != 5 || len(read.Floors) != 4*5 || len(read.Sanity) != 6 || len(read.Probe) != 3 {
+		t.Fatalf("%d maps, %d floors, %d steps, %d probe pictures", len(read.Maps), len(read.Floors), len(read.Sanity), len(read.Probe))
+	}
+	for i, m := range read.Maps {
+		if m.SHA256 != held.Items[i].SHA256 || m.Label != held.Items[i].Label || m.Region != "truth" || m.Empty {
+			t.Errorf("line %d: %+v", i, m)
+		}
+		if f := m.Figures; math.Abs(f[Energy]/f[Area]-f[Lift]) > 1e-3 || f[Area] <= 0 || f[Border] <= 0 {
+			t.Errorf("picture %d: %v", i, f)
+		}
+		if _, asked := m.Figures[Insertion]; asked != (i < 2) {
+			t.Errorf("picture %d has insertion: %v", i, asked)
+		}
+		if math.Abs(m.Figures[Lift]-first.Maps[i].Figures[Lift]) > 1e-6 {
+			t.Errorf("picture %d: lift %g is read as %g", i, first.Maps[i].Figures[Lift], m.Figures[Lift])
+		}
+		checkOverlay(t, Overlay(o.Dir, m.SHA256))
+	}
+	floors(t, read)
+	judged, err := ReadJudged(o.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if judged.Regions == "" || judged.Model == "" || judged.Faithful != 2 || !(judged.FaithfulSeconds > 0 && judged.Seconds > judged.FaithfulSeconds) {
+		t.Errorf("judged.json: %+v", judged)
+	}
+}
+
+// floors checks what is known of them beforehand.
+func floors(t *testing.T, r *Rows) {
+	t.Helper()
+	for _, f := range r.Floors {
+		_, padding := f.Figures[Padding]
+		switch f.Kind {
+		case Uniform:
+			// 160×80 in 96×64 leaves 48 columns of 64.
+			if math.Abs(f.Figures[Lift]-1) > 1e-5 || math.Abs(f.Figures[Border]-0.36) > 1e-5 || math.Abs(f.Figures[Padding]-0.25) > 1e-5 {
+				t.Errorf("the uniform floor: %v", f.Figures)
+			}
+		case Centred, Average:
+			if f.Figures[Lift] <= 1 || padding {
+				t.Errorf("spines lie in the middle, and the %s floor has %v", f.Kind, f.Figures)
+			}
+		case Untrained:
+			if len(f.Figures) > 0 && !padding {
+				t.Errorf("the untrained floor: %v", f.Figures)
+			}
+		}
+	}
+}
+
+func checkOverlay(t *testing.T, name string) {
+	t.Helper()
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	m, err := png.DecodeConfig(f)
+	if err != nil || m.Height != 160 || m.Width != 3*80+2*panelGap {
+		t.Errorf("an overlay of %dx%d: %v", m.Width, m.Height, err)
+	}
+}
+
+func TestFoldWithoutRegions(t *testing.T) {
+	held, _, _ := smallSet(t)
+	o := Options{Dir: t.TempDir(), Model: modeltest.Tiny(t), Held: held, Seed: 1, Threads: 1, Faithful: -1, Probe: 1}
+	if _, err := Fold(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := ReadFold(o.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(rows.Floors) != 3*5 {
+		t.Errorf("%d floors: without regions there is no average one", len(rows.Floors))
+	}
+	for _, m := range rows.Maps {
+		for _, measure := range []Measure{Area, Energy, Lift, Hit, IoU, AUPRC, Marker, Insertion} {
+			if v, ok := m.Figures[measure]; ok || m.Region != "" {
+				t.Errorf("%s is %g without a region (%q)", measure, v, m.Region)
+			}
+		}
+		if m.Figures[Border] <= 0 {
+			t.Errorf("border %v", m.Figures)
+		}
+	}
+	s := Summarise([]*Rows{rows}, 1)
+	if _, ok := s.All.Figures[Lift]; ok || s.Regions[""] != 5 || s.All.Figures[Border].N != 5 {
+		t.Errorf("summary: %+v", s.All)
+	}
+}
+
+// What goes wrong leaves nothing that looks finished, and repeats no file name.
+func TestFoldThatCannotEnd(t *testing.T) {
+	held, _, _ := smallSet(t)
+	dir := t.TempDir()
+	o := Options{Dir: dir, Model: modeltest.Tiny(t), Held: held, Threads: 1, Faithful: -1, Probe: 1}
+	if _, err := Fold(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	private := filepath.Join(t.TempDir(), "Jane Doe F 21.png")
+	if err := os.WriteFile(private, []byte("no picture"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	o.Held = &dataset.Set{Items: append(slices.Clone(held.Items), dataset.Item{Path: private, Label: spine.Normal, SHA256: strings.Repeat("e", 64)})}
+	_, err := Fold(t.Context(), o)
+	if err == nil || !strings.Contains(err.Error(), "eeeeeeeeeeee") || strings.Contains(err.Error(), "Doe") {
+		t.Errorf("an unreadable picture: %v", err)
+	}
+	if _, err := ReadFold(dir); !errors.Is(err, ErrNotJudged) {
+		t.Errorf("after a judgement that broke off: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	o.Held = held
+	if _, err := Fold(ctx, o); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// brightest writes a VGG16 that looks at what is brighter than any bone, and
+// nowhere else: of each layer one channel passes on what the first one finds.
+func brightest(t *testing.T, side int) string {
+	t.Helper()
+	weights := nets.Weights{}
+	for _, s := range nets.VGG16.Specs(3, false) {
+		weights[s.Name] = make([]float32, s.Size())
+		if strings.HasSuffix(s.Name, "/kernel") && strings.HasPrefix(s.Name, "block") {
+			in, out := int(s.Shape[2]), int(s.Shape[3])
+			weights[s.Name][(4*in)*out] = 1 // the kernel's centre, from channel 0 to channel 0
+		}
+	}
+	const threshold = 0.95 * 255
+	weights["block1_conv1/bias"][0] = 103.939 - threshold // channel 0 is blue, less its mean
+	weights["predictions/kernel"][0] = 1
+	dir := t.TempDir()
+	err := savedmodel.Write(dir, savedmodel.Export{Architecture: nets.VGG16, Height: int64(side), Width: int64(side), Classes: 3, Weights: weights})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := modeltest.Description()
+	d.Architecture, d.ExplainLayer = string(nets.VGG16), nets.VGG16.ExplainLayer()
+	d.Input = input.Spec{Width: side, Height: side, Resize: input.Letterbox, Grey: input.FullRange}
+	if err := d.Seal(dir); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// planted draws phantoms that are nowhere white, but for a square that is
+// stamped into a corner of each, and a file that says where it lies.
+func planted(t *testing.T, side int) (*dataset.Set, *regions.Set) {
+	t.Helper()
+	dir, corner := t.TempDir(), side/16
+	const size = 10
+	for i := range 6 {
+		draw := phantom.Set{Seed: 2, Sizing: phantom.Sizing{Kind: phantom.FixedSize, Width: side, Height: side}, Cobb: phantom.AnyCobb(), Slip: phantom.AnySlip()}
+		p, err := phantom.Draw(draw.Spec(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for y := range side {
+			for x := range side {
+				v := &p.Picture.Pix[y*side+x]
+				*v *= 0.8
+				if x >= corner && x < corner+size && y >= corner && y < corner+size {
+					*v = 1
+				}
+			}
+		}
+		name := filepath.Join(dir, []string{"Normal", "Scol", "Spond"}[i%3], fmt.Sprint(i, ".png"))
+		var b bytes.Buffer
+		err = errors.Join(p.Encode(&b, phantom.PNG), os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, b.Bytes(), 0o644))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	set, err := dataset.Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	square := func(x0, y0, x1, y1 int) [][2]int { return [][2]int{{x0, y0}, {x1, y0}, {x1, y1}, {x0, y1}} }
+	type entry struct {
+		SHA256   string     `json:"sha256"`
+		Kind     string     `json:"kind"`
+		Width    int        `json:"width"`
+		Height   int        `json:"height"`
+		Polygons [][][2]int `json:"polygons"`
+		Marker   [][][2]int `json:"marker"`
+	}
+	var pictures []entry
+	for _, item := range set.Items {
+		pictures = append(pictures, entry{item.SHA256, "drawn", side, side,
+			[][][2]int{square(side/3, 0, 2*side/3, side)}, [][][2]int{square(corner, corner, corner+size, corner+size)}})
+	}
+	raw, err := json.Marshal(map[string]any{"schema": "spinebox.regions.v1", "coordinates": "pixels", "pictures": pictures})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "regions.json")
+	if err := os.WriteFile(file, raw, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	known, err := regions.Read(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set, known
+}
+
+// A network that reads planted markers is caught: its maps lie on them, in the
+// border and beside the spine.
+func TestNetworkThatLooksAtMarkers(t *testing.T) {
+	const side = 96
+	set, known := planted(t, side)
+	o := Options{Dir: t.TempDir(), Model: brightest(t, side), Held: set, Regions: known, Threads: 1, Faithful: -1, Probe: 1}
+	if err := o.clear(); err != nil {
+		t.Fatal(err)
+	}
+	j, err := o.judge()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.close()
+	maps, floors, err := j.heldOut(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := Summarise([]*Rows{{Maps: maps, Floors: floors}}, 1).All
+	marker, chance := all.Figures[Marker], all.Floors[Uniform][Marker]
+	if all.Empty > 0 || marker.N != 6 || marker.Mean < 5*chance.Mean {
+		t.Errorf("share on markers: %+v, of an even map %+v (%d maps are empty)", marker, chance, all.Empty)
+	}
+	if lift := all.Figures[Lift]; lift.N != 6 || lift.Interval.High > 0.5 {
+		t.Errorf("lift: %+v %+v", lift, lift.Interval)
+	}
+	if border := all.Figures[Border]; border.Mean < 0.6 {
+		t.Errorf("border: %+v", border)
+	}
+}
+
+func TestLayers(t *testing.T) {
+	d := modeltest.Description()
+	for network, want := range map[nets.Architecture][]string{
+		nets.VGG16:    {"predictions", "block5_conv3", "block1_conv1"},
+		nets.ResNet50: {"predictions", "conv5_block3", "conv1_conv"},
+	} {
+		d.Architecture = string(network)
+		all := layers(d)
+		got := []string{all[0], all[1], all[len(all)-1]}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %v", network, all)
+		}
+		if n := map[nets.Architecture]int{nets.VGG16: 14, nets.ResNet50: 18}[network]; len(all) != n {
+			t.Errorf("%s has %d layers: %v", network, len(all), all)
+		}
+		for _, s := range specs(d) {
+			if !slices.Contains(all, layer(s.Name)) {
+				t.Errorf("%s: %s is never randomised", network, s.Name)
+			}
+		}
+	}
+}
+
+func TestContentAndBack(t *testing.T) {
+	f := input.Frame{X: 1, Y: 0, W: 2, H: 2, Width: 4, Height: 2}
+	whole := []float32{0, 1, 2, 0, 0, 3, 4, 0}
+	cut := content(whole, f)
+	if got := fmt.Sprint(cut.Values, padded(cut, f)); got != "[1 2 3 4] [0 1 2 0 0 3 4 0]" {
+		t.Error(got)
+	}
+}
