@@ -47,6 +47,21 @@ demo: build ## show the whole product on made X-rays; ONCE=1 ends by itself
 real: build ## train on four fifths of real X-rays, send the rest through a box (XRAYS=DIR)
 	@bin/spinelab real --data $(XRAYS)
 
+# The study outlives interruptions: each finished fold's small files land under
+# docs/study/folds, and another machine goes on from them.
+STUDY := runs/study
+study_networks := resnet50 vgg16
+
+.PHONY: study
+study: build $(study_networks:%=$(STUDY)-weights/%.safetensors) ## cross-validate the paper's six variants on its 338 X-rays, for hours (XRAYS=DIR)
+	bin/spinelab cv --data $(XRAYS) --config docs/study/study.yaml --out $(STUDY) --land docs/study/folds
+
+# A stand-in where Keras' ImageNet weights are not at hand: `bin/spinelab weights
+# import` makes the same file of theirs.
+$(STUDY)-weights/%.safetensors: | build
+	@mkdir -p $(@D)
+	bin/spinelab pretrain --resume --net $* --size 64x64 --pictures 200 --epochs 10 --out $@
+
 # Packages are told apart by whether they are linked with TensorFlow: those that
 # are not run under the race detector.
 BINDING := github.com/wamuir/graft/tensorflow
