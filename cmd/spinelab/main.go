@@ -32,12 +32,19 @@ func run() int {
 		return 0
 	}
 	fmt.Fprintln(os.Stderr, "spinelab:", err)
+	if _, refused := errors.AsType[refusedError](err); refused {
+		return exitNotVerified
+	}
 	if usage := (usageError{}); errors.As(err, &usage) || isCobraUsage(err) {
 		fmt.Fprintln(os.Stderr, "hint: spinelab --help, or spinelab COMMAND --help, shows examples")
 		return 2
 	}
 	return 1
 }
+
+// exitNotVerified says that the release gate refuses (docs/formats.md, "Exit
+// codes").
+const exitNotVerified = 4
 
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
@@ -52,7 +59,7 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(versionCommand(), auditCommand(), phantomCommand(), trainCommand(), cvCommand(), pretrainCommand(), modelCommand(), gateCommand(), lookCommand(), reportCommand(), demoCommand(), realCommand(), regionsCommand())
+	root.AddCommand(versionCommand(), auditCommand(), phantomCommand(), trainCommand(), cvCommand(), pretrainCommand(), modelCommand(), gateCommand(), lookCommand(), reportCommand(), releaseCommand(), demoCommand(), realCommand(), regionsCommand())
 	return root
 }
 

@@ -14,7 +14,6 @@ import (
 	"image/png"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 
 	scale "golang.org/x/image/draw"
@@ -126,7 +125,7 @@ func (r *Report) show(variant string, c *Case) error {
 			continue
 		}
 		for _, f := range v.Folds {
-			raw, err := os.ReadFile(filepath.Join(f.Dir, "overlays", c.SHA12+".png"))
+			raw, err := os.ReadFile(look.Overlay(f.Dir, c.SHA12))
 			if errors.Is(err, fs.ErrNotExist) {
 				continue
 			}

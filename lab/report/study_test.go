@@ -175,7 +175,7 @@ func overlays(t *testing.T, runs string, v variant, fold int) {
 	}
 	img.SetNRGBA(3, 3, color.NRGBA{255, 0, 0, 255})
 	for i := fold * inFold; i < (fold+1)*inFold; i++ {
-		name := filepath.Join(runs, v.name(), fmt.Sprintf("fold%d", fold), "overlays", sha(i)[:12]+".png")
+		name := look.Overlay(filepath.Join(runs, v.name(), fmt.Sprintf("fold%d", fold)), sha(i))
 		save(t, name, []byte{})
 		f, err := os.Create(name)
 		if err != nil {

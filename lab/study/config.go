@@ -162,6 +162,7 @@ func (c *Config) Training(v Variant) train.Config {
 func of(settings, study train.Config) train.Config {
 	settings.Network, settings.Method, settings.Backbone = study.Network, study.Method, study.Backbone
 	settings.Input, settings.Fold, settings.Folds, settings.Seed = study.Input, study.Fold, study.Folds, study.Seed
+	settings.StopAfter = study.StopAfter
 	return settings
 }
 
@@ -171,7 +172,7 @@ func (c *Config) checkSections() error {
 	sections["random"], sections["features"], sections["finetune"] = c.Random, c.Features, c.Finetune
 	for name, s := range sections {
 		if s != of(s, train.Config{}) {
-			return fmt.Errorf("%s: network, method, backbone, input, fold, folds and seed are the study's own and not set here", name)
+			return fmt.Errorf("%s: network, method, backbone, input, fold, folds, seed and stop_after are the study's own and not set here", name)
 		}
 	}
 	return nil

@@ -27,7 +27,11 @@ type Config struct {
 	Folds    int        `json:"folds,omitempty"` // how many there are; 0: dataset.Folds
 	Seed     uint64     `json:"seed"`
 
-	Epochs         int     `json:"epochs"`
+	Epochs int `json:"epochs"`
+	// StopAfter trains on every picture, and ends after so many of the Epochs
+	// that the learning rate is planned for: the last one is the model. 0 holds
+	// a fold out, and chooses on the validation part.
+	StopAfter      int     `json:"stop_after,omitempty"`
 	Batch          int     `json:"batch"`           // pictures in one step
 	Rate           float64 `json:"rate"`            // highest learning rate
 	Optimizer      string  `json:"optimizer"`       // "adam", or "sgd" with Momentum
@@ -108,6 +112,9 @@ func (c Config) Validate() error {
 	if c.Epochs < 1 || c.Batch < 2 {
 		say("at least one epoch and a batch of two are needed")
 	}
+	if c.StopAfter < 0 || c.StopAfter > c.Epochs {
+		say("it cannot stop after epoch %d of %d", c.StopAfter, c.Epochs)
+	}
 	if !(c.Rate > 0) {
 		say("the learning rate must be above zero")
 	}
@@ -121,12 +128,18 @@ func (c Config) Validate() error {
 
 func (c Config) folds() int { return cmp.Or(c.Folds, dataset.Folds) }
 
+// last is the number of the last epoch.
+func (c Config) last() int { return cmp.Or(c.StopAfter, c.Epochs) }
+
 // headPhase reports whether the epoch, counted from 0, trains the head alone
 // before the backbone joins in.
 func (c Config) headPhase(epoch int) bool { return c.Method == Finetune && epoch < c.HeadEpochs }
 
 // settled reports whether the epoch may become the model (see Tail).
 func (c Config) settled(e Epoch) bool {
+	if c.StopAfter > 0 {
+		return e.Epoch == c.StopAfter
+	}
 	return e.Epoch == c.Epochs || !c.headPhase(e.Epoch-1) && e.Rate <= c.Tail*c.Rate
 }
 

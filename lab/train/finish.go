@@ -22,7 +22,8 @@ import (
 	"spinebox/runtime/xray"
 )
 
-// Result is what a finished training reached.
+// Result is what a finished training reached. A training on every picture has
+// reached nothing on held-out ones.
 type Result struct {
 	Model       string        `json:"model"` // the model folder
 	Digest      string        `json:"digest"`
@@ -54,12 +55,11 @@ func (r *Run) finish(ctx context.Context, g *graph, at *state) (*Result, error) 
 	if err != nil {
 		return nil, err
 	}
-	logits, err := g.judge(r.validation, r.Config)
-	if err != nil {
+	result := &Result{Model: dir, Labels: r.labels, BestEpoch: at.Best, Seconds: at.Seconds}
+	if result.Temperature, err = r.temperature(g); err != nil {
 		return nil, err
 	}
-	result := &Result{Model: dir, Labels: r.labels, BestEpoch: at.Best, Seconds: at.Seconds, Temperature: calibrate(logits, truth(r.validation))}
-	golden, err := writeGolden(dir, foldGolden)
+	golden, err := writeGolden(dir, r.golden())
 	if err != nil {
 		return nil, err
 	}
@@ -71,10 +71,7 @@ func (r *Run) finish(ctx context.Context, g *graph, at *state) (*Result, error) 
 		return nil, err
 	}
 	// Figures and golden answers are part of what the model says about itself.
-	d.Figures = map[string]float64{"held_out_accuracy": result.Accuracy}
-	for k, recall := range result.Recall {
-		d.Figures["held_out_recall_"+string(r.labels[k])] = recall
-	}
+	r.tell(d, result)
 	if err := d.Seal(dir); err != nil {
 		return nil, err
 	}
@@ -84,6 +81,34 @@ func (r *Run) finish(ctx context.Context, g *graph, at *state) (*Result, error) 
 		return nil, err
 	}
 	return result, write(filepath.Join(r.Dir, doneName), done)
+}
+
+// temperature is fitted on the validation part, or comes from the folds.
+func (r *Run) temperature(g *graph) (float64, error) {
+	if r.Release != nil {
+		return r.Release.Temperature, nil
+	}
+	logits, err := g.judge(r.validation, r.Config)
+	return calibrate(logits, truth(r.validation)), err
+}
+
+func (r *Run) golden() int {
+	if r.Release != nil {
+		return releaseGolden
+	}
+	return foldGolden
+}
+
+// tell puts the model's figures into its description.
+func (r *Run) tell(d *description.Model, result *Result) {
+	if r.Release != nil {
+		r.Release.Describe(d)
+		return
+	}
+	d.Figures = map[string]float64{"held_out_accuracy": result.Accuracy}
+	for k, recall := range result.Recall {
+		d.Figures["held_out_recall_"+string(r.labels[k])] = recall
+	}
 }
 
 func (r *Run) describe(result *Result) *description.Model {
@@ -123,6 +148,9 @@ func (r *Run) answers(ctx context.Context, result *Result, d *description.Model,
 			return err
 		}
 		d.Golden = append(d.Golden, g)
+	}
+	if r.Release != nil { // there is no held-out part
+		return r.limitRelease(ctx, m, result.Model, d)
 	}
 	if err := r.limit(ctx, m, result.Model, d); err != nil {
 		return err

@@ -54,6 +54,8 @@ type Run struct {
 	// Backbone is what features and finetune begin with; Config.Backbone is its
 	// digest.
 	Backbone *weights.File
+	// Release is of a training on every picture; nil holds a fold out.
+	Release *Release
 	// Cache is a folder for pooled features, shared by any number of runs;
 	// empty: none are kept.
 	Cache string
@@ -81,7 +83,7 @@ func (r *Run) Train(ctx context.Context) (*Result, error) {
 	}
 	r.labels, r.classes, r.data = spine.Labels(), len(spine.Labels()), r.Data.Digest()
 	var err error
-	if r.parts, err = r.Data.Split(r.Config.folds(), r.Config.Fold, r.Config.Seed); err != nil {
+	if r.parts, err = r.split(); err != nil {
 		return nil, err
 	}
 	if err := r.enter(); err != nil {
@@ -237,7 +239,7 @@ func (r *Run) say(format string, args ...any) {
 func (r *Run) epochs(ctx context.Context, g *graph, at *state) error {
 	feeder := newFeeder(r.Config, r.fit, r.classes)
 	saved := time.Now()
-	for at.Epoch < r.Config.Epochs {
+	for at.Epoch < r.Config.last() {
 		start := time.Now()
 		loss, err := r.epoch(g, feeder, at)
 		if err != nil {
@@ -263,14 +265,14 @@ func (r *Run) epochs(ctx context.Context, g *graph, at *state) error {
 		if err := writeHistory(filepath.Join(r.Dir, "history.csv"), at.History); err != nil {
 			return err
 		}
-		if time.Since(saved) > cmp.Or(r.SaveEvery, saveEvery) || at.Epoch == r.Config.Epochs || ctx.Err() != nil {
+		if time.Since(saved) > cmp.Or(r.SaveEvery, saveEvery) || at.Epoch == r.Config.last() || ctx.Err() != nil {
 			if err := r.checkpoint(g, at); err != nil {
 				return err
 			}
 			saved = time.Now()
 		}
-		if ctx.Err() != nil && at.Epoch < r.Config.Epochs {
-			return fmt.Errorf("stopped after epoch %d of %d, which is saved: go on with --resume: %w", at.Epoch, r.Config.Epochs, ctx.Err())
+		if ctx.Err() != nil && at.Epoch < r.Config.last() {
+			return fmt.Errorf("stopped after epoch %d of %d, which is saved: go on with --resume: %w", at.Epoch, r.Config.last(), ctx.Err())
 		}
 	}
 	return nil
@@ -335,6 +337,7 @@ func (r *Run) rate(step, stepsPerEpoch int) float64 {
 	return r.Config.Rate * 0.5 * (1 + math.Cos(math.Pi*(at-rise)/(total-rise)))
 }
 
+// validate returns zeros where there is nothing to validate on.
 func (r *Run) validate(g *graph) (loss, accuracy float64, err error) {
 	logits, err := g.judge(r.validation, r.Config)
 	if err != nil {

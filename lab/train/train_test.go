@@ -307,3 +307,21 @@ func TestConfigValidate(t *testing.T) {
 		}
 	}
 }
+
+// What a training on every picture cannot choose, it is told; another training
+// is told nothing.
+func TestReleaseNeedsWhatFoldsHaveChosen(t *testing.T) {
+	r := tiny(t, pictures(t))
+	r.Config.StopAfter = 2
+	if _, err := r.Train(context.Background()); err == nil || !strings.Contains(err.Error(), "needs the epoch to stop after") {
+		t.Errorf("on every picture, without the folds: %v", err)
+	}
+	r.Config.StopAfter, r.Release = 0, &Release{Temperature: 1}
+	if _, err := r.Train(context.Background()); err == nil {
+		t.Error("a fold is held out, and yet released")
+	}
+	r.Config.StopAfter = r.Config.Epochs + 1
+	if err := r.Config.Validate(); err == nil || !strings.Contains(err.Error(), "cannot stop after epoch 4 of 3") {
+		t.Errorf("%v", err)
+	}
+}
