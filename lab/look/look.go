@@ -121,9 +121,11 @@ func (o Options) judge() (*judge, error) {
 	if err != nil {
 		return nil, err
 	}
-	plain, err := infer.Open(o.model(), infer.Options{Threads: o.Threads, Plain: true})
-	if err != nil {
-		return nil, errors.Join(err, model.Close())
+	plain := model
+	if !model.Plain() {
+		if plain, err = infer.Open(o.model(), infer.Options{Threads: o.Threads, Plain: true}); err != nil {
+			return nil, errors.Join(err, model.Close())
+		}
 	}
 	j := &judge{Options: o, model: model, plain: plain}
 	if err := j.prepare(); err != nil {

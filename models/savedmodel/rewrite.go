@@ -3,6 +3,7 @@ package savedmodel
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -58,6 +59,11 @@ func loadRewritten(dir string, options *tf.SessionOptions) (*tf.SavedModel, erro
 		return nil, errors.Join(err, session.Close())
 	}
 	return &tf.SavedModel{Session: session, Graph: graph, Signatures: signatures(meta)}, nil
+}
+
+// Rewritten reports whether Load has rewritten some of the model's convolutions.
+func Rewritten(m *tf.SavedModel) bool {
+	return slices.ContainsFunc(m.Graph.Operations(), func(o tf.Operation) bool { return strings.Contains(o.Name(), winograd.Mark) })
 }
 
 func imported(def *graph_go_proto.GraphDef) (*tf.Graph, error) {

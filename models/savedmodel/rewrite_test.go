@@ -23,6 +23,9 @@ func TestRewrittenConvolutionsAnswerAlike(t *testing.T) {
 			Input: savedmodel.Image, Output: savedmodel.Logits, Explain: savedmodel.Explain, Rewrite: rewrite}, nil)
 		check(t, err)
 		defer m.Session.Close()
+		if savedmodel.Rewritten(m) != rewrite {
+			t.Errorf("a model loaded with Rewrite %v says the contrary", rewrite)
+		}
 		for _, o := range m.Graph.Operations() {
 			if strings.HasSuffix(o.Name(), "/winograd/kernels") {
 				rewritten++

@@ -126,9 +126,12 @@ func source(tensor string) string {
 	return name
 }
 
+// Mark stands in the names of all that Rewrite adds to a graph.
+const Mark = "/winograd"
+
 // replace puts the rewritten convolution in the node's place, under its name.
 func (w *writer) replace(node *node_def_go_proto.NodeDef, c convolution) {
-	name := node.GetName() + "/winograd"
+	name := node.GetName() + Mark
 	tiles := (c.height + outputs - 1) / outputs
 	into, back := transforms(c.height)
 

@@ -34,7 +34,7 @@ func (m *Model) specs() ([]nets.Spec, error) {
 // elsewhere has none by these names.
 func (m *Model) variables() (*nets.Variables, error) {
 	if !m.plain {
-		return nil, fmt.Errorf("model %s was not opened plain: its weights are not all where they were", m.folder)
+		return nil, fmt.Errorf("model %s is not as it was written: open it plain to see or change its weights", m.folder)
 	}
 	specs, err := m.specs()
 	if err != nil {

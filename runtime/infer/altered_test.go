@@ -23,17 +23,6 @@ func heatmap(t *testing.T, a *infer.Altered, p *spine.Picture, class spine.Label
 	return h
 }
 
-// plain opens the tiny model as it was written.
-func plain(t *testing.T) *infer.Model {
-	t.Helper()
-	m, err := infer.Open(modeltest.Tiny(t), infer.Options{Threads: 2, Plain: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { m.Close() })
-	return m
-}
-
 func altered(t *testing.T, m *infer.Model, w nets.Weights) *infer.Altered {
 	t.Helper()
 	a, err := m.With(w)
@@ -44,7 +33,7 @@ func altered(t *testing.T, m *infer.Model, w nets.Weights) *infer.Altered {
 }
 
 func TestWeights(t *testing.T) {
-	m := plain(t)
+	m := open(t, modeltest.Tiny(t))
 	got, err := m.Weights()
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +53,7 @@ func TestWeights(t *testing.T) {
 }
 
 func TestOtherWeights(t *testing.T) {
-	m, p := plain(t), noise(90, 180, 1)
+	m, p := open(t, modeltest.Tiny(t)), noise(90, 180, 1)
 	before := read(t, m, p, explain.MethodGradCAM)
 	w, err := m.Weights()
 	if err != nil {
@@ -103,18 +92,10 @@ func TestOtherWeights(t *testing.T) {
 	if _, err := m.With(swapped); err == nil {
 		t.Error("weights without a head were taken")
 	}
-	if _, err := open(t, modeltest.Tiny(t)).With(w); err == nil {
-		t.Error("a model whose convolutions may be rewritten took other weights")
-	}
 }
 
 func TestProbabilities(t *testing.T) {
-	for name, m := range map[string]*infer.Model{"plain": plain(t), "rewritten": open(t, modeltest.Tiny(t))} {
-		t.Run(name, func(t *testing.T) { testProbabilities(t, m) })
-	}
-}
-
-func testProbabilities(t *testing.T, m *infer.Model) {
+	m := open(t, modeltest.Tiny(t))
 	in := m.Description().Input
 	var planes [][]float32
 	var want [][]float64
@@ -150,7 +131,7 @@ func testProbabilities(t *testing.T, m *infer.Model) {
 }
 
 func TestAlteredEndsWithItsModel(t *testing.T) {
-	m, err := infer.Open(modeltest.Tiny(t), infer.Options{Threads: 1, Plain: true})
+	m, err := infer.Open(modeltest.Tiny(t), infer.Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,5 +153,41 @@ func TestAlteredEndsWithItsModel(t *testing.T) {
 		if !errors.Is(err, infer.ErrClosed) {
 			t.Errorf("of a closed model: %v", err)
 		}
+	}
+}
+
+// A graph whose convolutions are rewritten would take no notice of other
+// weights: it has none to offer, and takes its pictures one by one.
+func TestRewrittenModel(t *testing.T) {
+	dir := t.TempDir()
+	if err := modeltest.WriteNet(dir, nets.VGG16, 112, 112); err != nil {
+		t.Fatal(err)
+	}
+	m := open(t, dir)
+	if m.Plain() {
+		t.Fatal("this network is large enough to be rewritten, and is not")
+	}
+	_, weights := m.Weights()
+	_, with := m.With(nil)
+	if weights == nil || with == nil {
+		t.Errorf("of a rewritten model: %v, %v", weights, with)
+	}
+	p := noise(112, 112, 1)
+	plane := make([]float32, 112*112)
+	m.Description().Input.Plane(plane, p)
+	got, err := m.Probabilities(t.Context(), [][]float32{plane, plane, plane})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := read(t, m, p, explain.MethodGradCAM).Probabilities; len(got) != 3 || !slices.Equal(got[2], want) {
+		t.Errorf("three times the same picture: %v, read alone %v", got, want)
+	}
+	plain, err := infer.Open(dir, infer.Options{Threads: 2, Plain: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Close()
+	if _, err := plain.Weights(); err != nil || !plain.Plain() {
+		t.Errorf("opened plain: %v, %v", plain.Plain(), err)
 	}
 }

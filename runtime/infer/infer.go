@@ -100,7 +100,7 @@ func open(dir string, d *description.Model, o Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{folder: dir, description: d, serving: serving, session: saved.Session, graph: saved.Graph, gate: limits, heatmaps: d.Explained() && !o.NoHeatmaps, plain: o.Plain}
+	m := &Model{folder: dir, description: d, serving: serving, session: saved.Session, graph: saved.Graph, gate: limits, heatmaps: d.Explained() && !o.NoHeatmaps, plain: !savedmodel.Rewritten(saved)}
 	m.workspaces.New = func() any {
 		n := d.Input.Width * d.Input.Height
 		return &workspace{plane: make([]float32, n), rgb: make([]float32, 3*n)}
@@ -162,6 +162,10 @@ func (m *Model) Description() *description.Model { return m.description }
 
 // Heatmaps reports whether readings have one.
 func (m *Model) Heatmaps() bool { return m.heatmaps }
+
+// Plain reports whether the graph is as it was written: Options.Plain asked for
+// it, or there was nothing to rewrite.
+func (m *Model) Plain() bool { return m.plain }
 
 // Read looks at one picture. The heatmap is nil when Heatmaps says so, and empty when the network shows nothing.
 func (m *Model) Read(ctx context.Context, p *spine.Picture, method explain.Method) (*spine.Reading, Timings, error) {
