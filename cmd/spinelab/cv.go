@@ -17,8 +17,8 @@ import (
 
 // cvFlags are what "cv" and "cv plan" are told about a study.
 type cvFlags struct {
-	data string
-	o    study.Options
+	data, regions string
+	o             study.Options
 }
 
 func (c *cvFlags) add(cmd *cobra.Command) {
@@ -29,6 +29,7 @@ func (c *cvFlags) add(cmd *cobra.Command) {
 	f.StringSliceVar(&c.o.Variants, "variants", nil, "only these, e.g. vgg16-random,resnet50-finetune (default: all of the configuration)")
 	f.IntVar(&c.o.Folds, "folds", 0, fmt.Sprintf("how many parts; each is held out once (default: %d, or as many as --out keeps)", dataset.Folds))
 	f.StringVar(&c.o.Land, "land", "", "also keep each finished fold's small files here; a study goes on from them on any machine")
+	f.StringVar(&c.regions, "regions", "", "where networks ought to look: a file of regions, or a folder of phantoms (default: what the data bring along)")
 	f.IntVar(&c.o.Cores, "threads", 1, "of one fold; with 1, the same seed gives the same bytes")
 	must(cmd.MarkFlagRequired("data"))
 	must(cmd.MarkFlagRequired("out"))
@@ -43,6 +44,9 @@ func (c *cvFlags) open() (*study.Study, error) {
 		return nil, err
 	}
 	c.o.Data, c.o.Phantom = set, isPhantom(set)
+	if c.o.Regions, err = knownRegions(c.regions, c.data, set); err != nil {
+		return nil, err
+	}
 	s, err := study.Open(c.o)
 	if err != nil {
 		return nil, err
@@ -59,6 +63,9 @@ func (c *cvFlags) args() []string {
 	}
 	if c.o.Land != "" {
 		args = append(args, "--land", c.o.Land)
+	}
+	if c.regions != "" {
+		args = append(args, "--regions", c.regions)
 	}
 	for _, v := range c.o.Variants {
 		args = append(args, "--variants", v)
@@ -77,13 +84,16 @@ func cvCommand() *cobra.Command {
 		Long: `Cross-validate: train each variant (a network and how it is trained) on each fold
 of a data set, and judge it on the part that was held out.
 
+Where each fold's network looked is measured on the same part, against --regions
+and beside floors (see "spinelab look").
+
 Each fold is trained in a process of its own, --parallel of them at once. Stop it
 whenever you like (Ctrl-C saves), or let the power go: the same command goes on,
 and does nothing again that is there. A fold that fails does not stop the others.
 
 The folder --out gets study.yaml and splits.json, which are never replaced, and
-VARIANT/foldN with what "spinelab train" leaves, among it a model folder for
-"spinebox classify --model".`,
+VARIANT/foldN with what "spinelab train" and "spinelab look" leave, among it a
+model folder for "spinebox classify --model".`,
 		Example: `  spinelab cv config > study.yaml
   spinelab cv --data xrays --config study.yaml --out runs/study
   spinelab cv --data xrays --out runs/study            # goes on
@@ -120,11 +130,18 @@ func runFold(cmd *cobra.Command, s *study.Study, index string, report bool) erro
 		return usageError{err}
 	}
 	task := s.Tasks[i]
-	progress := trainingProgress(cmd.ErrOrStderr())
 	if report {
-		progress.Epoch = study.Reporting(cmd.OutOrStdout(), s.Config.Training(task.Variant).Epochs).Epoch
+		return s.RunFold(cmd.Context(), task, study.Reporting(cmd.OutOrStdout(), s.Config.Training(task.Variant).Epochs))
 	}
-	return s.RunFold(cmd.Context(), task, progress)
+	bar := newBar(cmd.ErrOrStderr(), 1)
+	bar.Describe("where it looked")
+	return s.RunFold(cmd.Context(), task, study.Progress{
+		Progress: trainingProgress(cmd.ErrOrStderr()),
+		Measured: func(done, total int) {
+			bar.ChangeMax(total)
+			_ = bar.Set(done)
+		},
+	})
 }
 
 func runStudy(cmd *cobra.Command, c *cvFlags, s *study.Study, parallel int) error {

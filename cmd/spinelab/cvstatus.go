@@ -108,7 +108,11 @@ func overall(o study.Overall) string {
 		text += fmt.Sprintf(", %d failed", o.Failed)
 	}
 	for _, r := range o.Running {
-		text += fmt.Sprintf(" · %s %d/%d", r.Task, r.Epoch, r.Epochs)
+		if r.Measured > 0 {
+			text += fmt.Sprintf(" · %s measuring %.0f %%", r.Task, 100*r.Measured)
+		} else {
+			text += fmt.Sprintf(" · %s %d/%d", r.Task, r.Epoch, r.Epochs)
+		}
 	}
 	if o.Known {
 		text += fmt.Sprintf(" · about %s left", o.Left)

@@ -46,7 +46,14 @@ type Config struct {
 	// Variants has how a variant trains that does otherwise than its method,
 	// by the variant's name.
 	Variants  map[string]train.Config `json:"variants"`
+	Heatmaps  Heatmaps                `json:"heatmaps"`
 	SaveEvery time.Duration           `json:"save_every"`
+}
+
+// Heatmaps is how much is measured of where a network looked.
+type Heatmaps struct {
+	Faithful int `json:"faithful"` // pictures of a fold with insertion and deletion; 0: all, below 0: none
+	Probe    int `json:"probe"`    // made pictures that every network looks at
 }
 
 // ReadConfig reads a configuration file over the defaults, and returns its text
@@ -185,6 +192,9 @@ func (c *Config) validate() error {
 	}
 	if c.SaveEvery <= 0 {
 		wrong = append(wrong, fmt.Errorf("save_every: %s is no time above zero, like 2m", c.SaveEvery))
+	}
+	if c.Heatmaps.Probe < 1 {
+		wrong = append(wrong, fmt.Errorf("heatmaps: probe %d: one picture at least is needed", c.Heatmaps.Probe))
 	}
 	for _, v := range c.All() {
 		t := c.Training(v)

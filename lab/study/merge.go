@@ -2,6 +2,7 @@ package study
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -52,6 +53,9 @@ func Merge(dirs []string, out string) (missing []Task, err error) {
 	if err := known.write(out); err != nil {
 		return nil, err
 	}
+	if err := mergeRegions(parts, out); err != nil {
+		return nil, err
+	}
 	for _, t := range first.Tasks {
 		found, err := collect(parts, out, t)
 		if err != nil {
@@ -98,6 +102,29 @@ func same(a, b *Study) error {
 		return fmt.Errorf("%s and %s have different folds: what one was judged on, the other has learned", a.Dir, b.Dir)
 	}
 	return nil
+}
+
+// mergeRegions takes over with which regions the folds were measured, or refuses
+// folders that were measured with different ones.
+func mergeRegions(parts []*Study, out string) error {
+	known, err := readRegions(out)
+	if err != nil {
+		return err
+	}
+	for _, p := range parts {
+		its, err := readRegions(p.Dir)
+		if err != nil {
+			return err
+		}
+		if its != "" && known != "" && its != known {
+			return fmt.Errorf("%s was measured against other regions than the folders before it, or against none", p.Dir)
+		}
+		known = cmp.Or(known, its)
+	}
+	if known == "" {
+		return nil
+	}
+	return write(filepath.Join(out, regionsName), []byte(known+"\n"))
 }
 
 // collect copies the task from the first folder that has it finished.

@@ -39,8 +39,7 @@ type Processes struct {
 type Event struct {
 	Task    Task
 	What    What
-	Epoch   Report // for Trained
-	Err     error  // for Failed
+	Err     error // for Failed
 	Overall Overall
 }
 
@@ -55,23 +54,31 @@ const (
 )
 
 // Report is a line that the process of a fold writes for the one that has
-// started it: an epoch is over.
+// started it: an epoch is over, or some more is measured.
 type Report struct {
-	Epoch    int     `json:"epoch"`
-	Epochs   int     `json:"epochs"`
-	Seconds  float64 `json:"seconds"`
-	Loss     float64 `json:"loss"`
-	Accuracy float64 `json:"validation_accuracy"`
+	Epoch    int     `json:"epoch,omitempty"`
+	Epochs   int     `json:"epochs,omitempty"`
+	Seconds  float64 `json:"seconds,omitempty"`
+	Loss     float64 `json:"loss,omitempty"`
+	Accuracy float64 `json:"validation_accuracy,omitempty"`
+	Measured float64 `json:"measured,omitempty"` // of where the network looked, 0 to 1
 }
 
-// Reporting returns a training's progress that writes reports.
-func Reporting(w io.Writer, epochs int) train.Progress {
-	encoder := json.NewEncoder(w)
-	return train.Progress{
-		Epoch: func(e train.Epoch, _ bool) {
-			_ = encoder.Encode(Report{e.Epoch, epochs, e.Seconds, e.Loss, e.Accuracy}) // nobody listens any more
-		},
+// Reporting returns a fold's progress that writes reports.
+func Reporting(w io.Writer, epochs int) Progress {
+	encoder, measured := json.NewEncoder(w), 0.0
+	report := func(r Report) { _ = encoder.Encode(r) } // perhaps nobody listens any more
+	var p Progress
+	p.Epoch = func(e train.Epoch, _ bool) {
+		report(Report{Epoch: e.Epoch, Epochs: epochs, Seconds: e.Seconds, Loss: e.Loss, Accuracy: e.Accuracy})
 	}
+	p.Measured = func(done, total int) {
+		if share := float64(done) / float64(total); share >= measured+0.01 {
+			measured = share
+			report(Report{Measured: share})
+		}
+	}
+	return p
 }
 
 // RunAll runs every task that is not finished. One that fails does not stop the
@@ -85,7 +92,7 @@ func (p *Processes) RunAll(ctx context.Context) error {
 	if err := checkPictures(p.Study.Data); err != nil {
 		return err
 	}
-	if err := p.Study.needBackbones(); err != nil {
+	if err := errors.Join(p.Study.needBackbones(), p.Study.keepRegions()); err != nil {
 		return err
 	}
 	queue := make(chan int)
@@ -202,8 +209,8 @@ func (p *Processes) process(ctx context.Context, index int) error {
 	defer context.AfterFunc(ctx, func() { _ = cmd.Process.Signal(syscall.SIGTERM) })()
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		var r Report
-		if err := json.Unmarshal(lines.Bytes(), &r); err == nil && r.Epoch > 0 {
-			p.tell(Event{Task: t, What: Advanced, Epoch: r}, func() { p.clock.advance(t, r) })
+		if err := json.Unmarshal(lines.Bytes(), &r); err == nil {
+			p.tell(Event{Task: t, What: Advanced}, func() { p.clock.advance(t, r) })
 		}
 	}
 	err = cmd.Wait()

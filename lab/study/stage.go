@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"spinebox/lab/look"
 	"spinebox/lab/train"
 )
 
@@ -40,8 +41,9 @@ func trainedFiles() []string {
 	return []string{configFile, historyFile, "predictions.csv", doneFile}
 }
 
-// smallFiles are all that is left of a fold where its weights are not.
-func smallFiles() []string { return trainedFiles() }
+// smallFiles are all that is left of a fold where its weights are not, again
+// the one that makes it whole last.
+func smallFiles() []string { return append(trainedFiles(), look.Tables()...) }
 
 // stage looks how far a task is in the folder of the runs.
 func (s *Study) stage(t Task) (Stage, error) { return stageOf(filepath.Join(s.Dir, t.Path())) }
@@ -64,6 +66,9 @@ func stageOf(dir string) (Stage, error) {
 		} else if !there {
 			return Waiting, fmt.Errorf("%s has a %s and no %s\nhint: remove the folder, and the fold is trained again", dir, doneFile, name)
 		}
+	}
+	if _, err := look.ReadFold(dir); err != nil { // not measured yet, or not to the end
+		return Trained, nil
 	}
 	return Finished, nil
 }

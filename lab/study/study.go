@@ -20,6 +20,7 @@ import (
 
 	"spinebox/internal/spine"
 	"spinebox/lab/dataset"
+	"spinebox/lab/regions"
 	"spinebox/runtime/xray"
 )
 
@@ -50,13 +51,14 @@ func tasks(variants []Variant, folds int) []Task {
 // Options are what Open needs to know.
 type Options struct {
 	Data     *dataset.Set
-	Phantom  bool     // the data are made pictures, and the models say so
-	Config   string   // the configuration file; empty: the one that Dir keeps
-	Dir      string   // the folder of the runs
-	Land     string   // gets each finished fold's small files; empty: nothing does
-	Variants []string // names; none: all of the configuration
-	Folds    int      // 0: as many as Dir or Land keeps, or dataset.Folds
-	Cores    int      // of one fold; with 1, the same seed gives the same bytes
+	Phantom  bool         // the data are made pictures, and the models say so
+	Config   string       // the configuration file; empty: the one that Dir keeps
+	Dir      string       // the folder of the runs
+	Land     string       // gets each finished fold's small files; empty: nothing does
+	Regions  *regions.Set // where networks ought to look; nil is none
+	Variants []string     // names; none: all of the configuration
+	Folds    int          // 0: as many as Dir or Land keeps, or dataset.Folds
+	Cores    int          // of one fold; with 1, the same seed gives the same bytes
 }
 
 // Study is a configuration on a data set, in the folder of its runs.

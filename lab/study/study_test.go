@@ -345,7 +345,7 @@ func TestClock(t *testing.T) {
 	next := Task{s.Variants[2], 0}
 	c.start(next)
 	c.advance(next, Report{Epoch: 1, Seconds: 10})
-	if o := c.overall(); o.Left != (4*80+4*20+10)*time.Second/2 || len(o.Running) != 1 || o.Running[0] != (Running{next, 1, 2}) {
+	if o := c.overall(); o.Left != (4*80+4*20+10)*time.Second/2 || len(o.Running) != 1 || o.Running[0] != (Running{next, 1, 2, 0}) {
 		t.Errorf("after an epoch of another it knows %+v", o)
 	}
 	c.end(next, false)
