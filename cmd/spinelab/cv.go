@@ -130,13 +130,16 @@ func runFold(cmd *cobra.Command, s *study.Study, index string, report bool) erro
 		return usageError{err}
 	}
 	task := s.Tasks[i]
+	shown := trainingProgress(cmd.ErrOrStderr())
 	if report {
-		return s.RunFold(cmd.Context(), task, study.Reporting(cmd.OutOrStdout(), s.Config.Training(task.Variant).Epochs))
+		p := study.Reporting(cmd.OutOrStdout(), s.Config.Training(task.Variant).Epochs)
+		p.Say = shown.Say
+		return s.RunFold(cmd.Context(), task, p)
 	}
 	bar := newBar(cmd.ErrOrStderr(), 1)
 	bar.Describe("where it looked")
 	return s.RunFold(cmd.Context(), task, study.Progress{
-		Progress: trainingProgress(cmd.ErrOrStderr()),
+		Progress: shown,
 		Measured: func(done, total int) {
 			bar.ChangeMax(total)
 			_ = bar.Set(done)

@@ -32,6 +32,7 @@ weights: {tiny: WEIGHTS}
 random: {epochs: 4, batch: 4}
 features: {epochs: 4, batch: 4}
 finetune: {epochs: 4, head_epochs: 1, batch: 4}
+heatmaps: {faithful: 2, probe: 2}
 save_every: 1ms
 `
 

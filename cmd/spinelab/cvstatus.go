@@ -114,7 +114,7 @@ func overall(o study.Overall) string {
 			text += fmt.Sprintf(" · %s %d/%d", r.Task, r.Epoch, r.Epochs)
 		}
 	}
-	if o.Known {
+	if o.Known && o.Left > 0 {
 		text += fmt.Sprintf(" · about %s left", o.Left)
 	}
 	return text

@@ -2,6 +2,8 @@ package study
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +17,8 @@ import (
 
 	"spinebox/internal/spine"
 	"spinebox/lab/dataset"
+	"spinebox/lab/look"
+	"spinebox/lab/regions"
 	"spinebox/lab/train"
 	"spinebox/models/nets"
 )
@@ -215,20 +219,43 @@ func pretend(t *testing.T, dir string, s *Study, task Task) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range smallFiles() {
-		content := []byte("x\n")
-		switch name {
-		case configFile:
-			content = config
-		case doneFile:
-			content = done
-		case historyFile:
-			content = []byte("epoch,rate\n1,0.1\n2,0.1\n")
+	files := map[string]string{
+		configFile: string(config), doneFile: string(done), historyFile: "epoch,rate\n1,0.1\n2,0.1\n", "predictions.csv": "sha256\n",
+		"heatmaps.csv": "sha256,label,answer,empty,border,padding,marker,region,area,energy,lift,hit,iou,auprc,insertion,deletion,drop,increase\n",
+		"floors.csv":   "floor,sha256,border,padding,marker,area,energy,lift,hit,iou,auprc\n",
+		"sanity.csv":   "step,layer,ssim,spearman\n",
+		"probe.csv":    probeHead(),
+	}
+	judged := look.Judged{Files: map[string]string{}, Seconds: 20}
+	for _, name := range look.Tables() {
+		if content, ok := files[name]; ok {
+			sum := sha256.Sum256([]byte(content))
+			judged.Files[name] = hex.EncodeToString(sum[:])
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
+	}
+	raw, err := json.Marshal(judged)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files["judged.json"] = string(raw)
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
+	if _, err := look.ReadFold(dir); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func probeHead() string {
+	head := "picture"
+	for y := range look.ProbeSide {
+		for x := range look.ProbeSide {
+			head += fmt.Sprintf(",r%dc%d", y, x)
+		}
+	}
+	return head + "\n"
 }
 
 func TestLandedFoldIsFinished(t *testing.T) {
@@ -301,6 +328,46 @@ func TestBackbones(t *testing.T) {
 	}
 }
 
+// TestRegions: all folds of a study are measured against the same regions.
+func TestRegions(t *testing.T) {
+	set := regions.NewSet()
+	set.Put(made(1).Items[0].SHA256, regions.Region{Kind: regions.Drawn, Width: 9, Height: 9, Polygons: []regions.Polygon{{{0, 0}, {1, 0}, {1, 1}}}})
+	s := mustOpen(t, small, Options{Regions: set, Land: t.TempDir()})
+	for range 2 {
+		if err := s.keepRegions(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Regions = nil
+	if err := s.keepRegions(); err == nil || !strings.Contains(err.Error(), "measured against other regions, or against none") {
+		t.Errorf("none instead of some: %v", err)
+	}
+	s.Dir = t.TempDir() // the landing folder knows, too
+	if s.keepRegions() == nil {
+		t.Error("the landing folder forgets them")
+	}
+}
+
+// TestNotMeasured: what was trained and not measured to the end is not finished,
+// here or in the landing folder.
+func TestNotMeasured(t *testing.T) {
+	s := mustOpen(t, small, Options{})
+	task := s.Tasks[0]
+	pretend(t, s.Dir, s, task)
+	table := filepath.Join(s.Dir, task.Path(), "heatmaps.csv")
+	if err := os.WriteFile(table, []byte("something else\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if stage, err := s.stage(task); stage != Trained || err != nil {
+		t.Errorf("with a table of something else it is %s, %v", stage, err)
+	}
+	land := t.TempDir()
+	mustOpen(t, small, Options{Dir: s.Dir, Land: land})
+	if stage, err := stageOf(filepath.Join(land, task.Path())); stage != Waiting || err != nil {
+		t.Errorf("in the landing folder it is %s, %v", stage, err)
+	}
+}
+
 func TestLock(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "lock")
 	if locked(name) {
@@ -338,18 +405,22 @@ func TestClock(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Left are four folds of random and, as dear, five of finetune; features
-	// take nothing. Two at once.
-	if o := c.overall(); !o.Known || o.Finished != 1 || o.Left != 9*80*time.Second/2 {
+	// take nothing to train. To look takes 20 s a fold. Two at once.
+	if o := c.overall(); !o.Known || o.Finished != 1 || o.Left != (9*80+14*20)*time.Second/2 {
 		t.Errorf("after one fold it knows %+v", o)
 	}
 	next := Task{s.Variants[2], 0}
 	c.start(next)
 	c.advance(next, Report{Epoch: 1, Seconds: 10})
-	if o := c.overall(); o.Left != (4*80+4*20+10)*time.Second/2 || len(o.Running) != 1 || o.Running[0] != (Running{next, 1, 2, 0}) {
+	if o := c.overall(); o.Left != (4*80+4*20+10+14*20)*time.Second/2 || len(o.Running) != 1 || o.Running[0] != (Running{next, 1, 2, 0}) {
 		t.Errorf("after an epoch of another it knows %+v", o)
 	}
+	c.advance(next, Report{Measured: 0.7})
+	if o := c.overall(); o.Left != (4*80+4*20+13*20+6)*time.Second/2 {
+		t.Errorf("when most of another is measured it knows %+v", o)
+	}
 	c.end(next, false)
-	if o := c.overall(); o.Failed != 1 || len(o.Running) != 0 || o.Left != (4*80+4*20)*time.Second/2 {
+	if o := c.overall(); o.Failed != 1 || len(o.Running) != 0 || o.Left != (4*80+4*20+13*20)*time.Second/2 {
 		t.Errorf("after it failed it knows %+v", o)
 	}
 }
