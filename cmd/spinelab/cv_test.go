@@ -129,21 +129,27 @@ func (r *cvRig) kill(times int, random *rand.Rand, longest time.Duration) (finis
 	return append(finished, out)
 }
 
-func testKills(t *testing.T, methods, folds string, times int, longest time.Duration) {
+// undisturbed runs the study once, into "whole", and returns its tables.
+func (r *cvRig) undisturbed() map[string]string {
+	r.t.Helper()
+	r.finish("whole")
+	tables := r.tables("whole")
+	if n := len(tables); n < 13 {
+		r.t.Fatalf("an undisturbed study leaves %d tables", n)
+	}
+	return tables
+}
+
+// testKills: a study that is killed at random moments leaves the very bytes of
+// an undisturbed one.
+func testKills(t *testing.T, r *cvRig, want map[string]string, times int, longest time.Duration) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	r := newCVRig(t, methods, folds)
-	r.finish("whole")
-	want := r.tables("whole")
-	if n := len(want); n < 5 {
-		t.Fatalf("an undisturbed study leaves %d tables", n)
-	}
 	for _, out := range r.kill(times, rand.New(rand.NewPCG(seed, 0)), longest) {
 		if diff := cmp.Diff(want, r.tables(out)); diff != "" {
 			t.Errorf("%s is not as an undisturbed study (-undisturbed +killed):\n%s", out, diff)
 		}
 	}
-	classified(t, r)
 }
 
 // classified lets the box's own program read a picture with every fold's model,
@@ -168,12 +174,10 @@ func classified(t *testing.T, r *cvRig) {
 	}
 }
 
-// TestCVOnAFullDisk: a disk that fills up in the middle of a checkpoint leaves
-// the checkpoint before and nothing that looks finished, and a sentence that
-// says what to do; with room, the study ends as an undisturbed one.
-func TestCVOnAFullDisk(t *testing.T) {
-	r := newCVRig(t, "random", "2")
-	r.finish("whole")
+// testFullDisk: a disk that fills up in the middle of a checkpoint leaves the
+// checkpoint before and nothing that looks finished, and a sentence that says
+// what to do; with room, the study ends as an undisturbed one.
+func testFullDisk(t *testing.T, r *cvRig, want map[string]string) {
 	checkpoint, err := os.Stat(r.path("whole/tiny-random/fold0/checkpoint"))
 	if err != nil {
 		t.Fatal(err)
@@ -198,19 +202,36 @@ func TestCVOnAFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.finish("full")
-	if diff := cmp.Diff(r.tables("whole"), r.tables("full")); diff != "" {
+	if diff := cmp.Diff(want, r.tables("full")); diff != "" {
 		t.Errorf("with room, it ends otherwise than an undisturbed study (-undisturbed +this):\n%s", diff)
 	}
 }
 
-// TestCVOutlivesKills is the short form of TestTortureCVOutlivesKills.
-func TestCVOutlivesKills(t *testing.T) { testKills(t, "random", "2", 2, 3*time.Second) }
+// TestCV runs a small study undisturbed, and then through whatever can happen
+// to one.
+func TestCV(t *testing.T) {
+	r := newCVRig(t, "random", "2")
+	want := r.undisturbed()
+	each := func(name string, test func(*testing.T, *cvRig)) {
+		t.Run(name, func(t *testing.T) {
+			of := *r
+			of.t = t
+			test(t, &of)
+		})
+	}
+	each("its models are the box's", classified)
+	each("killed", func(t *testing.T, r *cvRig) { testKills(t, r, want, 2, 3*time.Second) })
+	each("full disk", func(t *testing.T, r *cvRig) { testFullDisk(t, r, want) })
+	each("slurm", func(t *testing.T, r *cvRig) { testSlurm(t, r, want) })
+}
 
-// TestTortureCVOutlivesKills: a study that is killed 20 times at random moments
-// leaves the very bytes of an undisturbed one, for every method.
+// TestTortureCVOutlivesKills: with every method, and 20 times.
 func TestTortureCVOutlivesKills(t *testing.T) {
 	if os.Getenv("SPINEBOX_TORTURE") == "" {
 		t.Skip("SPINEBOX_TORTURE is not set")
 	}
-	testKills(t, "random, features, finetune", "5", 20, 12*time.Second)
+	r := newCVRig(t, "random, features, finetune", "5")
+	want := r.undisturbed()
+	testKills(t, r, want, 20, 12*time.Second)
+	classified(t, r)
 }
