@@ -169,6 +169,7 @@ func (c *Config) Training(v Variant) train.Config {
 func of(settings, study train.Config) train.Config {
 	settings.Network, settings.Method, settings.Backbone = study.Network, study.Method, study.Backbone
 	settings.Input, settings.Fold, settings.Folds, settings.Seed = study.Input, study.Fold, study.Folds, study.Seed
+	settings.StopAfter = study.StopAfter // a release's
 	settings.StopAfter = study.StopAfter
 	return settings
 }
