@@ -51,6 +51,7 @@ func TestMeasureFloors(t *testing.T) {
 	near(t, "the uniform map's lift", l.Lift, 1, 1e-9)
 	near(t, "the uniform map's hit rate", l.Hit, 2./8, 1e-9)
 	near(t, "the uniform map's AUPRC", l.AUPRC, 2./8, 1e-9)
+	near(t, "the uniform map's IoU", l.IoU, 2./8, 1e-9)
 	if l, err = relevance.Measure(relevance.NewPlane(4, 2), region); err != nil || l != (relevance.Localisation{}) {
 		t.Errorf("an empty map: %+v, %v", l, err)
 	}

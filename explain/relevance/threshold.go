@@ -1,6 +1,7 @@
 package relevance
 
 import (
+	"math"
 	"slices"
 )
 
@@ -45,9 +46,13 @@ func Otsu(p Plane) float64 {
 	return threshold
 }
 
-// iou of the map above Otsu's threshold and the region.
+// iou of the map above Otsu's threshold and the region. A map that marks all
+// cells alike marks all of them.
 func iou(m, region Plane) float64 {
 	threshold := Otsu(m)
+	if slices.Min(m.Values) == slices.Max(m.Values) {
+		threshold = math.Inf(-1)
+	}
 	var both, either float64
 	for i, v := range m.Values {
 		inMap, inRegion := float64(v) > threshold, in(region.Values[i])

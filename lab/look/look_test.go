@@ -3,7 +3,6 @@ package look
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"image/png"
@@ -14,6 +13,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"spinebox/explain"
+	"spinebox/explain/relevance"
 	"spinebox/internal/spine"
 	"spinebox/lab/dataset"
 	"spinebox/lab/phantom"
@@ -21,7 +25,6 @@ import (
 	"spinebox/models/input"
 	"spinebox/models/modeltest"
 	"spinebox/models/nets"
-	"spinebox/models/savedmodel"
 )
 
 // phantoms draws a set of them and reads it.
@@ -215,124 +218,35 @@ func TestFoldThatCannotEnd(t *testing.T) {
 	}
 }
 
-// brightest writes a VGG16 that looks at what is brighter than any bone, and
-// nowhere else: of each layer one channel passes on what the first one finds.
-func brightest(t *testing.T, side int) string {
-	t.Helper()
-	weights := nets.Weights{}
-	for _, s := range nets.VGG16.Specs(3, false) {
-		weights[s.Name] = make([]float32, s.Size())
-		if strings.HasSuffix(s.Name, "/kernel") && strings.HasPrefix(s.Name, "block") {
-			in, out := int(s.Shape[2]), int(s.Shape[3])
-			weights[s.Name][(4*in)*out] = 1 // the kernel's centre, from channel 0 to channel 0
-		}
+// Worked by hand: a map that marks everything, of an input of which the picture
+// is the left half.
+func TestFiguresOfOneMap(t *testing.T) {
+	quarter, eighth := relevance.NewPlane(gridWidth, gridHeight), relevance.NewPlane(gridWidth, gridHeight)
+	for i := range quarter.Values[:gridWidth*gridHeight/4] {
+		quarter.Values[i] = 1
 	}
-	const threshold = 0.95 * 255
-	weights["block1_conv1/bias"][0] = 103.939 - threshold // channel 0 is blue, less its mean
-	weights["predictions/kernel"][0] = 1
-	dir := t.TempDir()
-	err := savedmodel.Write(dir, savedmodel.Export{Architecture: nets.VGG16, Height: int64(side), Width: int64(side), Classes: 3, Weights: weights})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := modeltest.Description()
-	d.Architecture, d.ExplainLayer = string(nets.VGG16), nets.VGG16.ExplainLayer()
-	d.Input = input.Spec{Width: side, Height: side, Resize: input.Letterbox, Grey: input.FullRange}
-	if err := d.Seal(dir); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
-// planted draws phantoms that are nowhere white, but for a square that is
-// stamped into a corner of each, and a file that says where it lies.
-func planted(t *testing.T, side int) (*dataset.Set, *regions.Set) {
-	t.Helper()
-	dir, corner := t.TempDir(), side/16
-	const size = 10
-	for i := range 6 {
-		draw := phantom.Set{Seed: 2, Sizing: phantom.Sizing{Kind: phantom.FixedSize, Width: side, Height: side}, Cobb: phantom.AnyCobb(), Slip: phantom.AnySlip()}
-		p, err := phantom.Draw(draw.Spec(i))
+	copy(eighth.Values, quarter.Values[:gridWidth*gridHeight/8])
+	at := place{kind: "drawn", region: quarter, marker: eighth}
+	left := spine.Rect{X1: 0.5, Y1: 1}
+	for _, c := range []struct {
+		what string
+		h    spine.Heatmap
+		want Figures
+	}{
+		{"everything", spine.Heatmap{Width: 2, Height: 1, Values: []float32{3, 3}, Max: 3, Content: left},
+			Figures{Border: 0.36, Padding: 0.5, Marker: 0.125, Area: 0.25, Energy: 0.25, Lift: 1, Hit: 0.25, IoU: 0.25, AUPRC: 0.25}},
+		{"the padding alone", spine.Heatmap{Width: 4, Height: 1, Values: []float32{0, 0, 0, 3}, Max: 3, Content: left},
+			Figures{Padding: 1, Area: 0.25, Energy: 0, Lift: 0, Hit: 0, IoU: 0, AUPRC: 0}},
+		{"nothing", spine.Heatmap{Width: 2, Height: 1, Values: []float32{0, 0}, Content: left},
+			Figures{Area: 0.25, Energy: 0, Lift: 0, Hit: 0, IoU: 0, AUPRC: 0}},
+	} {
+		got, err := at.heatmap(&c.h)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for y := range side {
-			for x := range side {
-				v := &p.Picture.Pix[y*side+x]
-				*v *= 0.8
-				if x >= corner && x < corner+size && y >= corner && y < corner+size {
-					*v = 1
-				}
-			}
+		if diff := cmp.Diff(c.want, got, cmpopts.EquateApprox(0, 1e-5)); diff != "" {
+			t.Errorf("a map that marks %s: %s", c.what, diff)
 		}
-		name := filepath.Join(dir, []string{"Normal", "Scol", "Spond"}[i%3], fmt.Sprint(i, ".png"))
-		var b bytes.Buffer
-		err = errors.Join(p.Encode(&b, phantom.PNG), os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, b.Bytes(), 0o644))
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	set, err := dataset.Read(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	square := func(x0, y0, x1, y1 int) [][2]int { return [][2]int{{x0, y0}, {x1, y0}, {x1, y1}, {x0, y1}} }
-	type entry struct {
-		SHA256   string     `json:"sha256"`
-		Kind     string     `json:"kind"`
-		Width    int        `json:"width"`
-		Height   int        `json:"height"`
-		Polygons [][][2]int `json:"polygons"`
-		Marker   [][][2]int `json:"marker"`
-	}
-	var pictures []entry
-	for _, item := range set.Items {
-		pictures = append(pictures, entry{item.SHA256, "drawn", side, side,
-			[][][2]int{square(side/3, 0, 2*side/3, side)}, [][][2]int{square(corner, corner, corner+size, corner+size)}})
-	}
-	raw, err := json.Marshal(map[string]any{"schema": "spinebox.regions.v1", "coordinates": "pixels", "pictures": pictures})
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(dir, "regions.json")
-	if err := os.WriteFile(file, raw, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	known, err := regions.Read(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set, known
-}
-
-// A network that reads planted markers is caught: its maps lie on them, in the
-// border and beside the spine.
-func TestNetworkThatLooksAtMarkers(t *testing.T) {
-	const side = 96
-	set, known := planted(t, side)
-	o := Options{Dir: t.TempDir(), Model: brightest(t, side), Held: set, Regions: known, Threads: 1, Faithful: -1, Probe: 1}
-	if err := o.clear(); err != nil {
-		t.Fatal(err)
-	}
-	j, err := o.judge()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer j.close()
-	maps, floors, err := j.heldOut(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := Summarise([]*Rows{{Maps: maps, Floors: floors}}, 1).All
-	marker, chance := all.Figures[Marker], all.Floors[Uniform][Marker]
-	if all.Empty > 0 || marker.N != 6 || marker.Mean < 5*chance.Mean {
-		t.Errorf("share on markers: %+v, of an even map %+v (%d maps are empty)", marker, chance, all.Empty)
-	}
-	if lift := all.Figures[Lift]; lift.N != 6 || lift.Interval.High > 0.5 {
-		t.Errorf("lift: %+v %+v", lift, lift.Interval)
-	}
-	if border := all.Figures[Border]; border.Mean < 0.6 {
-		t.Errorf("border: %+v", border)
 	}
 }
 
@@ -356,6 +270,43 @@ func TestLayers(t *testing.T) {
 				t.Errorf("%s: %s is never randomised", network, s.Name)
 			}
 		}
+	}
+}
+
+// The last step has taken every layer's weights away: nothing is left but the
+// untrained network.
+func TestSanityIsCumulative(t *testing.T) {
+	held, _, _ := smallSet(t)
+	o := Options{Dir: t.TempDir(), Model: modeltest.Tiny(t), Held: held, Seed: 7, Threads: 1, Probe: 3}
+	j, err := o.judge()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.close()
+	probe, err := j.probe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps, err := j.sanity(t.Context(), probe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want Step
+	for _, p := range probe {
+		h, err := j.untrained.Heatmap(t.Context(), p.picture, p.answer, explain.MethodGradCAM)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := want.add(h, p.plane, len(probe)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last := steps[len(steps)-1]
+	if last.SSIM != want.SSIM || last.Spearman != want.Spearman || last.Step != 6 || last.Layer != "conv1_conv" {
+		t.Errorf("the last step is %+v, an untrained network has %+v", last, want)
+	}
+	if steps[0].SSIM == last.SSIM {
+		t.Error("the first step is the last one")
 	}
 }
 

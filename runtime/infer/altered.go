@@ -21,65 +21,48 @@ type Altered struct {
 	feeds map[tf.Output]*tf.Tensor // of every variable
 }
 
-// specs are the variables that a SavedModel of the model's network has.
-func (m *Model) specs() ([]nets.Spec, error) {
+// variables hands over the network's own in the session's graph, which is open
+// meanwhile. A SavedModel made elsewhere has none by these names.
+func (m *Model) variables(use func(*nets.Variables) error) error {
+	m.closing.RLock()
+	defer m.closing.RUnlock()
+	if m.closed {
+		return ErrClosed
+	}
+	if !m.plain {
+		return fmt.Errorf("model %s is not as it was written: open it plain to see or change its weights", m.folder)
+	}
 	a, err := nets.ParseArchitecture(m.description.Architecture)
 	if err != nil {
-		return nil, fmt.Errorf("model %s: %w", m.folder, err)
+		return fmt.Errorf("model %s: %w", m.folder, err)
 	}
-	return a.Specs(int64(len(m.description.Labels)), true), nil
-}
-
-// variables finds the network's own in the session's graph. A SavedModel made
-// elsewhere has none by these names.
-func (m *Model) variables() (*nets.Variables, error) {
-	if !m.plain {
-		return nil, fmt.Errorf("model %s is not as it was written: open it plain to see or change its weights", m.folder)
-	}
-	specs, err := m.specs()
+	v, err := nets.FindVariables(m.graph, a.Specs(int64(len(m.description.Labels)), true))
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("SavedModel %s: %w", m.folder, err)
 	}
-	v, err := nets.FindVariables(m.graph, specs)
-	if err != nil {
-		return nil, fmt.Errorf("SavedModel %s: %w", m.folder, err)
-	}
-	return v, nil
+	return use(v)
 }
 
 // Weights returns the weights that a plain model answers with, by Keras' names,
 // batch normalisation folded (nets.Fold).
-func (m *Model) Weights() (nets.Weights, error) {
-	m.closing.RLock()
-	defer m.closing.RUnlock()
-	if m.closed {
-		return nil, ErrClosed
-	}
-	v, err := m.variables()
-	if err != nil {
-		return nil, err
-	}
-	return v.Values(m.session)
+func (m *Model) Weights() (w nets.Weights, err error) {
+	err = m.variables(func(v *nets.Variables) (err error) {
+		w, err = v.Values(m.session)
+		return err
+	})
+	return w, err
 }
 
 // With returns a plain model with these weights, which are of the kind that
 // Weights returns. Nothing is assigned: each run is fed with them, so that the
 // model itself stays as it is.
 func (m *Model) With(w nets.Weights) (*Altered, error) {
-	m.closing.RLock()
-	defer m.closing.RUnlock()
-	if m.closed {
-		return nil, ErrClosed
-	}
-	v, err := m.variables()
-	if err != nil {
-		return nil, err
-	}
-	feeds, err := v.Feeds(w)
-	if err != nil {
-		return nil, err
-	}
-	return &Altered{model: m, feeds: feeds}, nil
+	a := &Altered{model: m}
+	err := m.variables(func(v *nets.Variables) (err error) {
+		a.feeds, err = v.Feeds(w)
+		return err
+	})
+	return a, err
 }
 
 // Heatmap makes the map for the class, or for the altered network's own answer
