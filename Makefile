@@ -60,7 +60,7 @@ study: build $(study_networks:%=$(STUDY)-weights/%.safetensors) ## cross-validat
 # import` makes the same file of theirs.
 $(STUDY)-weights/%.safetensors: | build
 	@mkdir -p $(@D)
-	bin/spinelab pretrain --resume --net $* --size 64x64 --pictures 200 --epochs 10 --out $@
+	bin/spinelab pretrain --resume --threads 1 --net $* --size 64x64 --pictures 200 --epochs 10 --out $@
 
 # Packages are told apart by whether they are linked with TensorFlow: those that
 # are not run under the race detector.
