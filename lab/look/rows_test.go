@@ -144,7 +144,7 @@ func TestSummary(t *testing.T) {
 		Sanity: []Step{{1, "predictions", 0, 0.75}},
 		Probe:  []Probed{{0, ramp(false)}, {1, ramp(false)}, {2, relevance.NewPlane(ProbeSide, ProbeSide)}},
 	}
-	s := Summarise([]*Rows{first, second}, 1)
+	s := Summarise([]*Rows{first, second, {}}, 1)
 	if s.All.Pictures != 4 || s.Right.Pictures != 3 || s.Wrong.Pictures != 1 || s.All.Empty != 1 || s.Wrong.Empty != 0 {
 		t.Errorf("pictures: %d, %d right, %d wrong; %d empty", s.All.Pictures, s.Right.Pictures, s.Wrong.Pictures, s.All.Empty)
 	}

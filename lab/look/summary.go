@@ -2,6 +2,7 @@ package look
 
 import (
 	"fmt"
+	"slices"
 
 	"spinebox/explain/relevance"
 	"spinebox/lab/statistics"
@@ -31,8 +32,8 @@ type Summary struct {
 	Right   Group          `json:"right"` // pictures that the network got right
 	Wrong   Group          `json:"wrong"`
 	Regions map[string]int `json:"regions"` // pictures by kind of region; "" has none
-	// Sanity is the mean over the folds by step; nil when they have different
-	// steps, or none.
+	// Sanity is the mean by step, over the folds that have steps; nil when they
+	// are of different networks, or none has any.
 	Sanity []Step `json:"sanity"`
 	// Repeatability is the similarity (SSIM) of two folds' maps of one probe
 	// picture, over the probe set.
@@ -174,19 +175,19 @@ func alike(pairs [][2]*Rows, seed uint64) Estimate {
 	return estimate(values, seed)
 }
 
+// meanSanity is the mean over the folds that have steps, which are those of one
+// network.
 func meanSanity(folds []*Rows) []Step {
-	var mean []Step
-	for i, f := range folds {
-		if i == 0 {
-			mean = make([]Step, len(f.Sanity))
-		}
-		if len(f.Sanity) != len(mean) {
+	folds = slices.DeleteFunc(slices.Clone(folds), func(f *Rows) bool { return len(f.Sanity) == 0 })
+	if len(folds) == 0 {
+		return nil
+	}
+	mean := make([]Step, len(folds[0].Sanity))
+	for _, f := range folds {
+		if !slices.EqualFunc(f.Sanity, folds[0].Sanity, func(a, b Step) bool { return a.Layer == b.Layer }) {
 			return nil
 		}
 		for k, s := range f.Sanity {
-			if i > 0 && s.Layer != mean[k].Layer {
-				return nil
-			}
 			mean[k].Step, mean[k].Layer = s.Step, s.Layer
 			mean[k].SSIM += s.SSIM / float64(len(folds))
 			mean[k].Spearman += s.Spearman / float64(len(folds))

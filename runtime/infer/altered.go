@@ -3,6 +3,7 @@ package infer
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 
 	tf "github.com/wamuir/graft/tensorflow"
@@ -57,6 +58,7 @@ func (m *Model) Weights() (w nets.Weights, err error) {
 // Weights returns. Nothing is assigned: each run is fed with them, so that the
 // model itself stays as it is.
 func (m *Model) With(w nets.Weights) (*Altered, error) {
+	runtime.GC() // Go does not see how much an altered model holds that is gone
 	a := &Altered{model: m}
 	err := m.variables(func(v *nets.Variables) (err error) {
 		a.feeds, err = v.Feeds(w)
