@@ -59,8 +59,11 @@ func newFeeder(c Config, samples []sample, classes int) *feeder {
 		count[s.label]++
 	}
 	for k, n := range count {
-		if n > 0 {
+		switch {
+		case n > 0 && c.ClassWeights:
 			f.weights[k] = float32(len(samples)) / float32(classes*n)
+		case n > 0:
+			f.weights[k] = 1
 		}
 	}
 	return f

@@ -18,14 +18,15 @@ import (
 
 // state is where a training stands after an epoch.
 type state struct {
-	Config  string  `json:"config"` // digests of what it belongs to
-	Data    string  `json:"data"`
-	Epoch   int     `json:"epoch"` // finished ones
-	Step    int     `json:"step"`
-	Best    int     `json:"best"` // of the settled epochs, the one with the lowest validation loss; from 1, 0 before there is one
-	Loss    float64 `json:"loss"` // of the best epoch, on validation
-	History []Epoch `json:"history"`
-	Seconds float64 `json:"seconds"` // spent training, over all starts
+	Config   string  `json:"config"` // digests of what it belongs to
+	Data     string  `json:"data"`
+	Restarts int     `json:"restarts"` // after stalls; what follows counts from the last one
+	Epoch    int     `json:"epoch"`    // finished ones
+	Step     int     `json:"step"`
+	Best     int     `json:"best"`    // of the settled epochs, the one with the lowest validation loss; from 1, 0 before there is one
+	Loss     float64 `json:"loss"`    // of the best epoch, on validation
+	History  []Epoch `json:"history"` // of all starts
+	Seconds  float64 `json:"seconds"` // spent training, over all starts
 
 	weights, slots, best nets.Weights
 }

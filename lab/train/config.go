@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"spinebox/lab/dataset"
 	"spinebox/models/input"
@@ -31,20 +32,39 @@ type Config struct {
 	// StopAfter trains on every picture, and ends after so many of the Epochs
 	// that the learning rate is planned for: the last one is the model. 0 holds
 	// a fold out, and chooses on the validation part.
-	StopAfter      int     `json:"stop_after,omitempty"`
-	Batch          int     `json:"batch"`           // pictures in one step
-	Rate           float64 `json:"rate"`            // highest learning rate
+	StopAfter int `json:"stop_after,omitempty"`
+	Batch     int `json:"batch"` // pictures in one step
+	// Rate is the highest learning rate. It rises from zero over the part
+	// Warmup of all steps, 0 to 1, and then follows the Schedule: "cosine"
+	// falls to zero in half a cosine, "constant" stays.
+	Rate           float64 `json:"rate"`
+	Schedule       string  `json:"schedule"`
+	Warmup         float64 `json:"warmup"`
 	Optimizer      string  `json:"optimizer"`       // "adam", or "sgd" with Momentum
 	Momentum       float64 `json:"momentum"`        // of sgd, 0 to 1
 	WeightDecay    float64 `json:"weight_decay"`    // decoupled (Loshchilov and Hutter 2019), on kernels
 	LabelSmoothing float64 `json:"label_smoothing"` // 0 to 1
+	ClassWeights   bool    `json:"class_weights"`   // on the loss: each class counts alike, however rare
 	Dropout        float64 `json:"dropout"`         // before the head, 0 to 1
 	// Tail is the part of the highest rate, 0 to 1, to which the rate must
 	// have fallen by the end of an epoch that may become the model. Before,
 	// the weights are unfinished, and a low loss on a few validation pictures
-	// is luck. The last epoch always may.
-	Tail    float64 `json:"tail"`
-	Augment Augment `json:"augment"`
+	// is luck. The last epoch always may. With 1, every epoch may: the only
+	// choice for a constant rate.
+	Tail float64 `json:"tail"`
+	// Patience ends a training early: after so many epochs of the tail without
+	// a lower validation loss. 0 trains to the end.
+	Patience int     `json:"patience"`
+	Augment  Augment `json:"augment"`
+
+	// Initializer draws the convolutions' first kernels of random; the head's
+	// are Glorot's in every method.
+	Initializer nets.Initializer `json:"initializer"`
+	// StallEpochs and Restarts are of random: a training whose loss has not
+	// left that of the best constant answer after so many epochs begins again
+	// with the next seed, at most Restarts times. 0: it never does.
+	StallEpochs int `json:"stall_epochs"`
+	Restarts    int `json:"restarts"`
 
 	// Fine-tuning trains the head alone first, for HeadEpochs of Epochs with a
 	// constant HeadRate: a random head would tear the backbone apart. Then
@@ -77,9 +97,10 @@ type Augment struct {
 // Default returns settings that work on the paper's 338 X-rays.
 func Default() Config {
 	return Config{
-		Network: nets.ResNet50, Method: Random, Optimizer: "adam", Momentum: 0.9,
+		Network: nets.ResNet50, Method: Random, Optimizer: "adam", Momentum: 0.9, Schedule: Cosine, Warmup: 0.1,
 		Input:  input.Spec{Height: 320, Width: 128, Resize: input.Letterbox, Grey: input.Percentile},
-		Epochs: 40, Batch: 8, Rate: 1e-3, WeightDecay: 0.02, LabelSmoothing: 0.05, Dropout: 0.2, Tail: 0.1, Seed: 1,
+		Epochs: 40, Batch: 8, Rate: 1e-3, WeightDecay: 0.02, LabelSmoothing: 0.05, ClassWeights: true, Dropout: 0.2, Tail: 0.1, Seed: 1,
+		Initializer: nets.He, StallEpochs: 10, Restarts: 3,
 		Augment: Augment{Flip: true, Rotate: 6, Scale: 0.1, Stretch: 0.08, Shift: 0.05, Contrast: 0.2, Light: 0.1, Gamma: 0.2, Erase: 0.25},
 	}
 }
@@ -118,10 +139,25 @@ func (c Config) Validate() error {
 	if !(c.Rate > 0) {
 		say("the learning rate must be above zero")
 	}
-	for name, v := range map[string]float64{"label smoothing": c.LabelSmoothing, "dropout": c.Dropout, "tail": c.Tail, "momentum": c.Momentum} {
-		if v < 0 || v >= 1 {
+	if c.Schedule != Cosine && c.Schedule != Constant {
+		say("schedule %q is not known: there are %s and %s", c.Schedule, Cosine, Constant)
+	}
+	if c.Tail < 0 || c.Tail > 1 {
+		say("tail %v is outside 0 to 1", c.Tail)
+	}
+	if c.Schedule == Constant && c.Tail != 1 {
+		say("a constant rate never falls, so that no epoch is one of its tail: set tail to 1")
+	}
+	if !slices.Contains(nets.Initializers(), c.Initializer) {
+		say("initializer %q is not known: there are %v", c.Initializer, nets.Initializers())
+	}
+	for name, v := range map[string]float64{"label smoothing": c.LabelSmoothing, "dropout": c.Dropout, "momentum": c.Momentum, "warmup": c.Warmup} {
+		if !(v >= 0 && v < 1) {
 			say("%s %v is outside 0 to 1", name, v)
 		}
+	}
+	if !(c.WeightDecay >= 0) || c.Patience < 0 || c.StallEpochs < 0 || c.Restarts < 0 {
+		say("weight decay, patience, stall epochs and restarts cannot be below zero")
 	}
 	return errors.Join(wrong...)
 }
@@ -130,18 +166,6 @@ func (c Config) folds() int { return cmp.Or(c.Folds, dataset.Folds) }
 
 // last is the number of the last epoch.
 func (c Config) last() int { return cmp.Or(c.StopAfter, c.Epochs) }
-
-// headPhase reports whether the epoch, counted from 0, trains the head alone
-// before the backbone joins in.
-func (c Config) headPhase(epoch int) bool { return c.Method == Finetune && epoch < c.HeadEpochs }
-
-// settled reports whether the epoch may become the model (see Tail).
-func (c Config) settled(e Epoch) bool {
-	if c.StopAfter > 0 {
-		return e.Epoch == c.StopAfter
-	}
-	return e.Epoch == c.Epochs || !c.headPhase(e.Epoch-1) && e.Rate <= c.Tail*c.Rate
-}
 
 // Digest identifies the configuration; a training resumes only its own.
 func (c Config) Digest() string {

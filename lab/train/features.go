@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 
@@ -80,10 +81,10 @@ func newPooler(r *Run) (*pooler, error) {
 	s := op.NewScope()
 	in := r.Config.Input
 	p.image = op.Placeholder(s.SubScope("image"), tf.Float, op.PlaceholderShape(tf.MakeShape(-1, int64(in.Height), int64(in.Width), 1)))
-	vars := nets.NewVariables(s, r.Config.Network.Specs(1, false))
+	vars := nets.NewVariables(s, r.Config.Network.Specs(1, true))
 	loader := nets.NewLoader(s.SubScope("load"), vars)
 	rgb := op.Tile(s.SubScope("rgb"), p.image, op.Const(s.SubScope("rgb/multiples"), []int32{1, 1, 1, 3}))
-	p.pooled = nets.Build(s, r.Config.Network, vars, rgb, nets.Options{}).Features
+	p.pooled = nets.Build(s, r.Config.Network, vars, rgb, nets.Options{BatchNorm: nets.Folded}).Features
 	graph, err := s.Finalize()
 	if err != nil {
 		return nil, fmt.Errorf("build the backbone: %w", err)
@@ -96,10 +97,12 @@ func newPooler(r *Run) (*pooler, error) {
 		return nil, err
 	}
 	whole := nets.Initial(r.Config.Network.Specs(1, false), 0) // a head that nobody asks
-	for name, values := range r.Backbone.Weights {
-		whole[name] = values
+	maps.Copy(whole, r.Backbone.Weights)
+	folded, err := nets.Fold(whole)
+	if err != nil {
+		return nil, err
 	}
-	return p, loader.Load(p.session, whole)
+	return p, loader.Load(p.session, folded)
 }
 
 // features of one picture: [C].

@@ -60,6 +60,11 @@ func TestClassWeights(t *testing.T) {
 	if want := []float32{10. / 18, 10. / 6, 10. / 6}; !slices.Equal(f.weights, want) {
 		t.Errorf("weights %v, want %v", f.weights, want)
 	}
+	c := smallConfig()
+	c.ClassWeights = false
+	if w := newFeeder(c, f.samples, 3).weights; !slices.Equal(w, []float32{1, 1, 1}) {
+		t.Errorf("without class weights they are %v", w)
+	}
 	if w := newFeeder(smallConfig(), planes(3, 32, 48), 3).weights; w[1] != 0 || w[2] != 0 || w[0] == 0 {
 		t.Errorf("classes without a sample weigh %v", w)
 	}
@@ -280,10 +285,10 @@ func TestCalibrate(t *testing.T) {
 }
 
 func TestRate(t *testing.T) {
-	r := &Run{Config: Config{Rate: 0.01, Epochs: 10}}
+	r := &Run{Config: Config{Rate: 0.01, Epochs: 10, Schedule: Cosine, Warmup: 0.1}}
 	before, top := 0.0, 0
 	for step := range 200 {
-		rate := r.rate(step, 20)
+		rate := r.Config.rate(step, 20)
 		if !(rate > 0 && rate <= 0.01) {
 			t.Fatalf("step %d: rate %v", step, rate)
 		}
@@ -298,12 +303,22 @@ func TestRate(t *testing.T) {
 	if top == 0 || before > 1e-5 {
 		t.Errorf("it is near its height for %d steps, and ends at %v", top, before)
 	}
+	for want, c := range map[float64]Config{
+		0.005:  {Rate: 0.01, Epochs: 10, Schedule: Constant, Warmup: 0.5},                                      // halfway up
+		0.01:   {Rate: 0.01, Epochs: 10, Schedule: Constant, Warmup: 0.2},                                      // at its height, for good
+		0.0075: {Rate: 0.01, Epochs: 5, Schedule: Constant, Warmup: 0.5, Method: Finetune, HeadEpochs: 1},      // 30 of the 40 steps of the rise
+		0.003:  {Rate: 0.01, Epochs: 12, Schedule: Constant, Method: Finetune, HeadEpochs: 6, HeadRate: 0.003}, // the head's own
+	} {
+		if got := c.rate(50, 20); math.Abs(got-want) > 0.05*want {
+			t.Errorf("after 50 steps of 20 an epoch: rate %v, want %v", got, want)
+		}
+	}
 }
 
 // TestTail: the lowest loss in the middle of the cycle is passed over, and of
 // those at its end the lowest is taken.
 func TestTail(t *testing.T) {
-	r := &Run{Config: Config{Rate: 0.01, Epochs: 40, Tail: 0.1}}
+	r := &Run{Config: Config{Rate: 0.01, Epochs: 40, Tail: 0.1, Schedule: Cosine, Warmup: 0.1}}
 	at := &state{}
 	var taken []int
 	for epoch := 1; epoch <= 40; epoch++ {
@@ -311,7 +326,7 @@ func TestTail(t *testing.T) {
 		if loss == 0 {
 			loss = 0.5
 		}
-		if at.prefer(r.Config, Epoch{Epoch: epoch, Rate: r.rate(20*epoch-1, 20), Validation: loss}) {
+		if at.prefer(r.Config, Epoch{Epoch: epoch, Rate: r.Config.rate(20*epoch-1, 20), Validation: loss}) {
 			taken = append(taken, epoch)
 		}
 	}
@@ -321,7 +336,7 @@ func TestTail(t *testing.T) {
 		t.Errorf("epochs %v are taken one after the other, want %v; in the end %d with %v", taken, want, at.Best, at.Loss)
 	}
 	r.Config.Epochs, at = 1, &state{} // of one epoch the rate never falls so low
-	if !at.prefer(r.Config, Epoch{Epoch: 1, Rate: r.rate(19, 20), Validation: 2}) {
+	if !at.prefer(r.Config, Epoch{Epoch: 1, Rate: r.Config.rate(19, 20), Validation: 2}) {
 		t.Error("the last epoch is not taken, and nothing would be")
 	}
 }
@@ -340,8 +355,8 @@ func TestCheckpoint(t *testing.T) {
 		t.Errorf("no checkpoint: %v, %v", s, err)
 	}
 	want := &state{
-		Config: "c", Data: "d", Epoch: 3, Step: 12, Best: 2, Loss: 0.5, Seconds: 7,
-		History: []Epoch{{Epoch: 1, Rate: 0.1, Loss: 1.5, Validation: 1.25, Accuracy: 0.5, Seconds: 2}},
+		Config: "c", Data: "d", Restarts: 1, Epoch: 3, Step: 12, Best: 2, Loss: 0.5, Seconds: 7,
+		History: []Epoch{{Epoch: 1, Seed: 4, Rate: 0.1, Loss: 1.5, Validation: 1.25, Accuracy: 0.5, Seconds: 2}},
 		weights: nets.Weights{"a/kernel": {1, -2, float32(math.Inf(1))}, "b": {}},
 		slots:   nets.Weights{"a/kernel/adam_m": {0.25}},
 		best:    nets.Weights{},

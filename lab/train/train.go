@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -21,6 +20,7 @@ import (
 // Epoch is a line of history.csv.
 type Epoch struct {
 	Epoch      int     `json:"epoch"`
+	Seed       uint64  `json:"seed"`            // the configuration's, or a later one after a stall
 	Rate       float64 `json:"rate"`            // of its last step
 	Loss       float64 `json:"loss"`            // mean over its steps, weighted and smoothed
 	Validation float64 `json:"validation_loss"` // negative log likelihood
@@ -115,6 +115,7 @@ func (r *Run) learn(ctx context.Context, at *state) (*graph, error) {
 		return nil, err
 	}
 	err = errors.Join(g.loader.Load(g.session, at.weights), g.slotsIn.Load(g.session, at.slots))
+	at.weights, at.slots = nil, nil // the session has them
 	if err == nil {
 		err = r.epochs(ctx, g, at)
 	}
@@ -138,22 +139,27 @@ func (r *Run) begin() (*state, error) {
 	case at != nil && (at.Config != r.Config.Digest() || at.Data != r.data):
 		return nil, otherTraining(filepath.Join(r.Dir, checkpointName))
 	case at != nil:
-		r.say("going on after epoch %d of %d", at.Epoch, r.Config.Epochs)
+		r.say("going on after epoch %d of %d", at.Epoch, r.Config.last())
 		return at, nil
 	}
-	classes := int64(r.classes)
-	at = &state{Config: r.Config.Digest(), Data: r.data,
-		weights: nets.Initial(r.Config.specs(classes), r.Config.Seed), slots: nets.Weights{}}
-	if r.Config.ZeroResiduals {
+	at = &state{Config: r.Config.Digest(), Data: r.data}
+	r.fresh(at)
+	return at, nil
+}
+
+// fresh gives the state the weights that a training begins with.
+func (r *Run) fresh(at *state) {
+	c, classes := r.Config, int64(r.classes)
+	at.weights, at.slots = c.Initializer.Draw(c.specs(classes), at.seed(c)), nets.Weights{}
+	if c.ZeroResiduals {
 		at.weights.ZeroResiduals()
 	}
-	if r.Config.Method == Finetune {
+	if c.Method == Finetune {
 		maps.Copy(at.weights, r.Backbone.Weights)
 	}
-	for _, spec := range r.Config.slotSpecs(classes) {
+	for _, spec := range c.slotSpecs(classes) {
 		at.slots[spec.Name] = make([]float32, spec.Size())
 	}
-	return at, nil
 }
 
 // checkBackbone reports whether the weights to begin with are those that the
@@ -237,15 +243,15 @@ func (r *Run) say(format string, args ...any) {
 }
 
 func (r *Run) epochs(ctx context.Context, g *graph, at *state) error {
-	feeder := newFeeder(r.Config, r.fit, r.classes)
+	feeder := r.feeder(at)
 	saved := time.Now()
-	for at.Epoch < r.Config.last() {
+	for !at.ended(r.Config) {
 		start := time.Now()
 		loss, err := r.epoch(g, feeder, at)
 		if err != nil {
 			return err
 		}
-		line := Epoch{Epoch: at.Epoch + 1, Rate: r.rate(at.Step-1, feeder.steps()), Loss: loss}
+		line := Epoch{Epoch: at.Epoch + 1, Seed: at.seed(r.Config), Rate: r.Config.rate(at.Step-1, feeder.steps()), Loss: loss}
 		if line.Validation, line.Accuracy, err = r.validate(g); err != nil {
 			return err
 		}
@@ -265,15 +271,25 @@ func (r *Run) epochs(ctx context.Context, g *graph, at *state) error {
 		if err := writeHistory(filepath.Join(r.Dir, "history.csv"), at.History); err != nil {
 			return err
 		}
-		if time.Since(saved) > cmp.Or(r.SaveEvery, saveEvery) || at.Epoch == r.Config.last() || ctx.Err() != nil {
+		if r.stalled(at, feeder) {
+			if err := r.restart(g, at); err != nil {
+				return err
+			}
+			feeder = r.feeder(at)
+		}
+		ended := at.ended(r.Config)
+		if time.Since(saved) > cmp.Or(r.SaveEvery, saveEvery) || ended || ctx.Err() != nil {
 			if err := r.checkpoint(g, at); err != nil {
 				return err
 			}
 			saved = time.Now()
 		}
-		if ctx.Err() != nil && at.Epoch < r.Config.last() {
+		if ctx.Err() != nil && !ended {
 			return fmt.Errorf("stopped after epoch %d of %d, which is saved: go on with --resume: %w", at.Epoch, r.Config.last(), ctx.Err())
 		}
+	}
+	if at.Epoch < r.Config.last() {
+		r.say("no lower validation loss in %d epochs: the training ends with epoch %d of %d", r.Config.Patience, at.Epoch, r.Config.last())
 	}
 	return nil
 }
@@ -285,6 +301,7 @@ func (r *Run) checkpoint(g *graph, at *state) (err error) {
 	if at.slots, err = g.slots.Values(g.session); err != nil {
 		return err
 	}
+	defer func() { at.weights, at.slots = nil, nil }() // hundreds of megabytes
 	return at.save(r.Dir)
 }
 
@@ -299,7 +316,7 @@ func (r *Run) epoch(g *graph, feeder *feeder, at *state) (float64, error) {
 	n := 0
 	for b := range batches {
 		momentum := min(1-1/float64(at.Step+2), movingMomentum)
-		loss, err := g.train(b, at.Step+1, r.rate(at.Step, feeder.steps()), momentum, r.Config.Seed, r.Config.headPhase(at.Epoch))
+		loss, err := g.train(b, at.Step+1, r.Config.rate(at.Step, feeder.steps()), momentum, at.seed(r.Config), r.Config.headPhase(at.Epoch))
 		if err != nil {
 			return 0, err
 		}
@@ -316,26 +333,6 @@ func (r *Run) epoch(g *graph, feeder *feeder, at *state) (float64, error) {
 // movingMomentum of batch normalisation's moving statistics. Keras' 0.99 would
 // take more steps to settle than a small data set has.
 const movingMomentum = 0.95
-
-// rate is one cycle: a short linear rise, then half a cosine down to zero
-// (Smith and Topin 2019; Loshchilov and Hutter 2017). Fine-tuning's cycle begins
-// when the head is there.
-func (r *Run) rate(step, stepsPerEpoch int) float64 {
-	if r.Config.headPhase(step / stepsPerEpoch) {
-		return r.Config.HeadRate
-	}
-	head := 0
-	if r.Config.Method == Finetune {
-		head = stepsPerEpoch * r.Config.HeadEpochs
-	}
-	total := float64(stepsPerEpoch*r.Config.Epochs - head)
-	rise := 0.1 * total
-	at := float64(step-head) + 0.5
-	if at < rise {
-		return r.Config.Rate * at / rise
-	}
-	return r.Config.Rate * 0.5 * (1 + math.Cos(math.Pi*(at-rise)/(total-rise)))
-}
 
 // validate returns zeros where there is nothing to validate on.
 func (r *Run) validate(g *graph) (loss, accuracy float64, err error) {
@@ -356,10 +353,10 @@ func truth(samples []sample) []int {
 }
 
 func writeHistory(name string, epochs []Epoch) error {
-	rows := [][]string{{"epoch", "rate", "loss", "validation_loss", "validation_accuracy"}}
+	rows := [][]string{{"epoch", "rate", "loss", "validation_loss", "validation_accuracy", "seed"}}
 	number := func(v float64) string { return strconv.FormatFloat(v, 'g', 8, 64) }
 	for _, e := range epochs {
-		rows = append(rows, []string{strconv.Itoa(e.Epoch), number(e.Rate), number(e.Loss), number(e.Validation), number(e.Accuracy)})
+		rows = append(rows, []string{strconv.Itoa(e.Epoch), number(e.Rate), number(e.Loss), number(e.Validation), number(e.Accuracy), strconv.FormatUint(e.Seed, 10)})
 	}
 	return writeCSV(name, rows)
 }

@@ -295,7 +295,14 @@ func TestConfigValidate(t *testing.T) {
 		"the learning rate must be above":      func(c *Config) { c.Rate = 0 },
 		"label smoothing 1 is outside":         func(c *Config) { c.LabelSmoothing = 1 },
 		"dropout -0.1 is outside":              func(c *Config) { c.Dropout = -0.1 },
-		"tail 1 is outside":                    func(c *Config) { c.Tail = 1 },
+		"tail 1.1 is outside":                  func(c *Config) { c.Tail = 1.1 },
+		"warmup 1 is outside":                  func(c *Config) { c.Warmup = 1 },
+		`schedule "steps" is not known`:        func(c *Config) { c.Schedule = "steps" },
+		"set tail to 1":                        func(c *Config) { c.Schedule = Constant },
+		`initializer "zero" is not known`:      func(c *Config) { c.Initializer = "zero" },
+		"weight decay, patience, stall":        func(c *Config) { c.WeightDecay = -1 },
+		"stall epochs and restarts cannot":     func(c *Config) { c.Patience = -1 },
+		"restarts cannot be below zero":        func(c *Config) { c.Restarts = -1 },
 	} {
 		c := Default()
 		spoil(&c)

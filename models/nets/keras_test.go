@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"hash/fnv"
 	"math"
 	"os"
 	"slices"
@@ -16,93 +15,11 @@ import (
 
 	"spinebox/explain"
 	"spinebox/internal/spine"
+	"spinebox/models/modeltest"
 	"spinebox/models/nets"
 )
 
 // The reference of testdata/README.md.
-
-// u is the formula's number for one element, -1 to 1.
-func u(name string, i int) float64 {
-	h := fnv.New32a()
-	h.Write([]byte(name))
-	x := h.Sum32() + uint32(i)*0x9E3779B9
-	x ^= x >> 16
-	x *= 0x85EBCA6B
-	x ^= x >> 13
-	x *= 0xC2B2AE35
-	x ^= x >> 16
-	return float64(x)/(1<<31) - 1
-}
-
-// formula returns the weights that keras_reference.py gave Keras.
-func formula(specs []nets.Spec) nets.Weights {
-	w := nets.Weights{}
-	for _, s := range specs {
-		layer, kind, _ := strings.Cut(s.Name, "/")
-		last := strings.HasSuffix(layer, "_3_bn")
-		value := func(u float64) float64 { return 0 }
-		switch kind {
-		case "kernel":
-			fan, gain := 1.0, 1.0
-			for _, d := range s.Shape[:len(s.Shape)-1] {
-				fan *= float64(d)
-			}
-			switch layer {
-			case "conv1_conv", "block1_conv1":
-				gain = 1.0 / 64
-			case "predictions":
-				gain = 1.0 / 4
-			}
-			limit := gain * math.Sqrt(6/fan)
-			value = func(u float64) float64 { return limit * u }
-		case "bias":
-			value = func(u float64) float64 { return 0.05 * u }
-		case "gamma":
-			value = func(u float64) float64 {
-				if last {
-					return (1 + 0.2*u) / 4
-				}
-				return 1 + 0.2*u
-			}
-		case "beta":
-			value = func(u float64) float64 {
-				if last {
-					return 0.1 * u
-				}
-				return 0.1*u + 1.5
-			}
-		case "moving_mean":
-			value = func(u float64) float64 { return 0.1 * u }
-		case "moving_variance":
-			value = func(u float64) float64 { return 1 + 0.5*u }
-		}
-		values := make([]float32, s.Size())
-		for i := range values {
-			values[i] = float32(value(u(s.Name, i)))
-		}
-		w[s.Name] = values
-	}
-	return w
-}
-
-// picture returns the formula's batch [n,h,w,3].
-func picture(name string, n, h, w int) []float32 {
-	values := make([]float32, n*h*w*3)
-	ch, cw := (h+15)/16, (w+15)/16
-	i := 0
-	for k := range n {
-		for y := range h {
-			for x := range w {
-				for c := range 3 {
-					j := ((k*ch+y/16)*cw+x/16)*3 + c
-					values[i] = float32(127.5 + 100*u(name+"/coarse", j) + 27.5*u(name+"/fine", i))
-					i++
-				}
-			}
-		}
-	}
-	return values
-}
 
 type kerasTensor struct {
 	Shape         []int64
@@ -191,7 +108,7 @@ func TestVariablesAreKeras(t *testing.T) {
 		if len(specs) != len(keras[string(a)]) {
 			t.Errorf("%s has %d variables, Keras %d", a, len(specs), len(keras[string(a)]))
 		}
-		weights := formula(specs)
+		weights := modeltest.FormulaWeights(specs)
 		for _, k := range keras[string(a)] {
 			i := slices.IndexFunc(specs, func(s nets.Spec) bool { return s.Name == k.Name })
 			if i < 0 {
@@ -222,7 +139,7 @@ func TestKerasExplain(t *testing.T) {
 
 func explainCase(t *testing.T, c *kerasCase, mode nets.BatchNorm) {
 	a := nets.Architecture(c.Network)
-	weights := formula(a.Specs(3, false))
+	weights := modeltest.FormulaWeights(a.Specs(3, false))
 	if mode == nets.Folded {
 		var err error
 		if weights, err = nets.Fold(weights); err != nil {
@@ -256,7 +173,7 @@ func explainCase(t *testing.T, c *kerasCase, mode nets.BatchNorm) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if feeds[image], err = nets.FloatTensor(picture(c.Picture, c.Batch, c.Height, c.Width), int64(c.Batch), int64(c.Height), int64(c.Width), 3); err != nil {
+	if feeds[image], err = nets.FloatTensor(modeltest.FormulaPicture(c.Picture, c.Batch, c.Height, c.Width), int64(c.Batch), int64(c.Height), int64(c.Width), 3); err != nil {
 		t.Fatal(err)
 	}
 	for ask, classes := range c.ClassIndex {
@@ -322,7 +239,7 @@ func TestKerasTraining(t *testing.T) {
 func trainingCase(t *testing.T, c *kerasCase) {
 	a := nets.Architecture(c.Network)
 	specs := a.Specs(3, false)
-	weights := formula(specs)
+	weights := modeltest.FormulaWeights(specs)
 	mode := nets.Moving
 	if c.Statistics == "batch" {
 		mode = nets.Batch
@@ -339,7 +256,7 @@ func trainingCase(t *testing.T, c *kerasCase) {
 		t.Fatalf("only %d gradients to compare", len(names))
 	}
 	shape := []int64{int64(c.Batch), int64(c.Height), int64(c.Width), 3}
-	image := picture(c.Picture, c.Batch, c.Height, c.Width)
+	image := modeltest.FormulaPicture(c.Picture, c.Batch, c.Height, c.Width)
 	out := g.run(t, weights, image, shape, fetches...)
 	c.compare(t, "logits", out[0], logitsTolerance)
 	c.compare(t, "loss", out[1], logitsTolerance)

@@ -61,8 +61,9 @@ func (a Architecture) Features() int64 {
 type BatchNorm int
 
 const (
-	// Moving uses the moving statistics: for inference, and for fine-tuning
-	// (with batch statistics there, a pretrained network forgets: keras#9214).
+	// Moving uses the moving statistics, for judging and for fine-tuning (with
+	// batch statistics there, a pretrained network forgets: keras#9214). For one
+	// picture at a time, Folded is faster.
 	Moving BatchNorm = iota
 	// Batch uses the statistics of the batch and reports them as Updates.
 	Batch
@@ -167,21 +168,46 @@ func (b *builder) conv(s *op.Scope, x tf.Output, name string, stride int64, padd
 	return op.BiasAdd(s, x, b.vars.Read(name+"/bias"))
 }
 
-// batchNorm adds batch normalisation with Keras' ε for ResNet50, 1.001e-5.
-func (b *builder) batchNorm(s *op.Scope, x tf.Output, name string) tf.Output {
-	if b.options.BatchNorm == Folded {
-		return x
+// convNorm is a convolution and the batch normalisation after it, LAYER_conv and
+// LAYER_bn.
+func (b *builder) convNorm(s *op.Scope, x tf.Output, layer string, stride int64, padding string) tf.Output {
+	switch b.options.BatchNorm {
+	case Moving:
+		return b.heldNorm(s, x, layer, stride, padding)
+	case Batch:
+		return b.batchNorm(s, b.conv(s, x, layer+"_conv", stride, padding), layer+"_bn")
 	}
+	return b.conv(s, x, layer+"_conv", stride, padding) // Folded
+}
+
+// batchNorm normalises with the statistics of the batch. Its ε is Keras' for
+// ResNet50, 1.001e-5.
+func (b *builder) batchNorm(s *op.Scope, x tf.Output, name string) tf.Output {
 	s = s.SubScope(name)
 	mean, variance := name+"/moving_mean", name+"/moving_variance"
-	training := b.options.BatchNorm == Batch
 	y, batchMean, batchVariance, _, _, _ := op.FusedBatchNormV3(s, x,
 		b.vars.Read(name+"/gamma"), b.vars.Read(name+"/beta"), b.vars.Read(mean), b.vars.Read(variance),
-		op.FusedBatchNormV3Epsilon(batchNormEpsilon), op.FusedBatchNormV3IsTraining(training))
-	if training {
-		b.net.Updates = append(b.net.Updates, Update{mean, batchMean}, Update{variance, batchVariance})
-	}
+		op.FusedBatchNormV3Epsilon(batchNormEpsilon), op.FusedBatchNormV3IsTraining(true))
+	b.net.Updates = append(b.net.Updates, Update{mean, batchMean}, Update{variance, batchVariance})
 	return y
+}
+
+// heldNorm normalises with the moving statistics. Held fast, they make batch
+// normalisation a scale and a shift of each channel, and the kernel takes both
+// over in each run: a pass over the kernel instead of one over the activations,
+// which are many times larger with a batch, and two more for their gradients.
+// The gradients of all four variables go through the same products.
+func (b *builder) heldNorm(s *op.Scope, x tf.Output, layer string, stride int64, padding string) tf.Output {
+	conv, norm := layer+"_conv", layer+"_bn"
+	read := func(variable string) tf.Output { return b.vars.Read(norm + "/" + variable) }
+	fold := s.SubScope(norm)
+	variance := op.AddV2(fold, read("moving_variance"), op.Const(fold.SubScope("epsilon"), float32(batchNormEpsilon)))
+	scale := op.Mul(fold, read("gamma"), op.Rsqrt(fold, variance))
+	shift := fold.SubScope("shift")
+	bias := op.AddV2(shift, op.Mul(shift, op.Sub(shift, b.vars.Read(conv+"/bias"), read("moving_mean")), scale), read("beta"))
+	kernel := op.Mul(fold.SubScope("kernel"), b.vars.Read(conv+"/kernel"), scale)
+	s = s.SubScope(conv)
+	return op.BiasAdd(s, op.Conv2D(s, x, kernel, []int64{1, stride, stride, 1}, padding), bias)
 }
 
 const batchNormEpsilon = 1.001e-5

@@ -250,6 +250,20 @@ func TestInitial(t *testing.T) {
 	if relative(nets.Initial(specs, 2)["conv1_conv/kernel"], w["conv1_conv/kernel"]) < 0.1 {
 		t.Error("another seed gives the same weights")
 	}
+	glorot := nets.Glorot.Draw(specs, 1)
+	kernel := glorot["conv5_block1_2_conv/kernel"]
+	limit := math.Sqrt(6. / (3*3*8 + 3*3*8))
+	if size := norm(kernel) / math.Sqrt(float64(len(kernel))); math.Abs(size-limit/math.Sqrt(3)) > 0.1*size {
+		t.Errorf("Glorot's kernel is of size %.3g, want %.3g", size, limit/math.Sqrt(3))
+	}
+	for _, v := range kernel {
+		if math.Abs(float64(v)) > limit {
+			t.Fatalf("Glorot's kernel holds %v, beyond %v", v, limit)
+		}
+	}
+	if relative(glorot["predictions/kernel"], w["predictions/kernel"]) != 0 {
+		t.Error("the head is Glorot's with one initializer, and not with the other")
+	}
 	w.ZeroResiduals() // each residual block begins as its shortcut
 	if norm(w["conv2_block1_3_bn/gamma"]) != 0 || norm(w["conv2_block1_2_bn/gamma"]) == 0 || norm(w["conv2_block1_3_conv/kernel"]) == 0 {
 		t.Error("ZeroResiduals clears other variables than the last scale of each block")

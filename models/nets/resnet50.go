@@ -33,8 +33,7 @@ func blockName(stage int, block int64) string { return fmt.Sprintf("conv%d_block
 
 func (b *builder) resnet(s *op.Scope, p plan, x tf.Output) tf.Output {
 	x = pad(s.SubScope("conv1_pad"), x, 3)
-	x = b.conv(s, x, "conv1_conv", 2, "VALID")
-	x = op.Relu(s.SubScope("conv1_relu"), b.batchNorm(s, x, "conv1_bn"))
+	x = op.Relu(s.SubScope("conv1_relu"), b.convNorm(s, x, "conv1", 2, "VALID"))
 	x = pad(s.SubScope("pool1_pad"), x, 1)
 	x = maxPool(s.SubScope("pool1_pool"), x, 3, 2)
 	for i, stage := range p.stages {
@@ -52,8 +51,7 @@ func (b *builder) resnet(s *op.Scope, p plan, x tf.Output) tf.Output {
 
 func (b *builder) bottleneck(s *op.Scope, x tf.Output, name string, stride int64, project bool) tf.Output {
 	unit := func(x tf.Output, i int, stride int64) tf.Output {
-		part := fmt.Sprintf("%s_%d", name, i)
-		return b.batchNorm(s, b.conv(s, x, part+"_conv", stride, "SAME"), part+"_bn")
+		return b.convNorm(s, x, fmt.Sprintf("%s_%d", name, i), stride, "SAME")
 	}
 	shortcut := x
 	if project {

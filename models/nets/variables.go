@@ -87,25 +87,42 @@ func (w Weights) Check(specs []Spec) error {
 	return nil
 }
 
-// Initial returns random weights: He et al. (2015, arXiv 1502.01852) normal for
-// convolutions, Glorot and Bengio (2010) uniform for the head. VGG16 with
-// Glorot everywhere often stalls at ln 3.
-func Initial(specs []Spec, seed uint64) Weights {
+// Initializer says how the first kernels of convolutions are drawn.
+type Initializer string
+
+const (
+	// He is He et al.'s normal distribution (2015, arXiv 1502.01852).
+	He Initializer = "he"
+	// Glorot is Glorot and Bengio's uniform one (2010), Keras' default. With
+	// it, VGG16 often stalls at ln 3.
+	Glorot Initializer = "glorot"
+)
+
+// Initializers lists them.
+func Initializers() []Initializer { return []Initializer{He, Glorot} }
+
+// Initial returns He's random weights.
+func Initial(specs []Spec, seed uint64) Weights { return He.Draw(specs, seed) }
+
+// Draw returns random weights: kernels of convolutions as the initializer has
+// it, the head's by Glorot; scales and variances are one, all else is zero.
+func (i Initializer) Draw(specs []Spec, seed uint64) Weights {
 	w := Weights{}
-	for i, s := range specs {
+	for k, s := range specs {
 		// A stream of its own for each variable: adding one changes no other.
-		random := rand.New(rand.NewPCG(seed, uint64(i)))
+		random := rand.New(rand.NewPCG(seed, uint64(k)))
 		values := make([]float32, s.Size())
 		switch {
-		case s.Name == "predictions/kernel":
-			limit := math.Sqrt(6 / float64(s.Shape[0]+s.Shape[1]))
-			for k := range values {
-				values[k] = float32((2*random.Float64() - 1) * limit)
-			}
 		case strings.HasSuffix(s.Name, "/kernel"):
-			deviation := math.Sqrt(2 / float64(s.Shape[0]*s.Shape[1]*s.Shape[2]))
+			in, out := s.fans()
+			deviation, limit := math.Sqrt(2/in), math.Sqrt(6/(in+out))
+			uniform := i == Glorot || s.Name == "predictions/kernel"
 			for k := range values {
-				values[k] = float32(random.NormFloat64() * deviation)
+				if uniform {
+					values[k] = float32((2*random.Float64() - 1) * limit)
+				} else {
+					values[k] = float32(random.NormFloat64() * deviation)
+				}
 			}
 		case strings.HasSuffix(s.Name, "/gamma"), strings.HasSuffix(s.Name, "/moving_variance"):
 			for k := range values {
@@ -115,6 +132,17 @@ func Initial(specs []Spec, seed uint64) Weights {
 		w[s.Name] = values
 	}
 	return w
+}
+
+// fans of a kernel [...,in,out]: how many values each output is made of, and
+// each input goes into.
+func (s Spec) fans() (in, out float64) {
+	field := 1.0
+	n := len(s.Shape)
+	for _, d := range s.Shape[:n-2] {
+		field *= float64(d)
+	}
+	return field * float64(s.Shape[n-2]), field * float64(s.Shape[n-1])
 }
 
 // ZeroResiduals sets the last scale of each residual block to zero, so that the

@@ -10,23 +10,26 @@ import (
 	"github.com/syndtr/goleveldb/leveldb/opt"
 	"github.com/syndtr/goleveldb/leveldb/storage"
 	"github.com/syndtr/goleveldb/leveldb/table"
+	tf "github.com/wamuir/graft/tensorflow"
 	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 	"google.golang.org/protobuf/proto"
 )
 
-// bundle is what variables.index says of the tensors stored beside it
+// bundle is what an index (variables.index) says of the tensors stored beside it
 // (TensorFlow's tensor_bundle.proto).
 type bundle struct {
-	shards int32           // data files
-	ends   map[int32]int64 // where the last tensor of each data file ends
+	prefix  string
+	shards  int32               // data files
+	ends    map[int32]int64     // where the last tensor of each data file ends
+	tensors map[string]Variable // by key; the names are left to the reader
 }
 
 func bundlePrefix(dir string) string { return filepath.Join(dir, "variables", "variables") }
 
 // readBundle reads the index. Without one the bundle has no data files.
-func readBundle(dir string) (*bundle, error) {
-	b := &bundle{ends: map[int32]int64{}}
-	index, err := os.Open(bundlePrefix(dir) + ".index")
+func readBundle(prefix string) (*bundle, error) {
+	b := &bundle{prefix: prefix, ends: map[int32]int64{}, tensors: map[string]Variable{}}
+	index, err := os.Open(prefix + ".index")
 	if errors.Is(err, fs.ErrNotExist) {
 		return b, nil
 	}
@@ -42,13 +45,22 @@ func readBundle(dir string) (*bundle, error) {
 	// entry for each tensor.
 	reader, err := table.NewReader(index, stat.Size(), storage.FileDesc{Type: storage.TypeTable}, nil, nil, &opt.Options{})
 	if err != nil {
-		return nil, fmt.Errorf("variables.index is damaged: %w", err)
+		return nil, b.damaged(err)
 	}
 	defer reader.Release()
 	if err := b.read(reader); err != nil {
-		return nil, fmt.Errorf("variables.index is damaged: %w", err)
+		return nil, b.damaged(err)
 	}
 	return b, nil
+}
+
+// short names one of the bundle's files with its folder: variables/NAME.
+func (b *bundle) short(name string) string {
+	return filepath.Join(filepath.Base(filepath.Dir(b.prefix)), filepath.Base(name))
+}
+
+func (b *bundle) damaged(err error) error {
+	return fmt.Errorf("%s.index is damaged: %w", filepath.Base(b.prefix), err)
 }
 
 func (b *bundle) read(reader *table.Reader) error {
@@ -67,6 +79,7 @@ func (b *bundle) read(reader *table.Reader) error {
 		if err := proto.Unmarshal(entries.Value(), entry); err != nil {
 			return err
 		}
+		b.tensors[string(entries.Key())] = Variable{Type: typeName(tf.DataType(entry.GetDtype())), Shape: dims(entry.GetShape())}
 		b.ends[entry.GetShardId()] = max(b.ends[entry.GetShardId()], entry.GetOffset()+entry.GetSize())
 	}
 	if err := entries.Error(); err != nil {
@@ -80,18 +93,18 @@ func (b *bundle) read(reader *table.Reader) error {
 
 // check compares the data files with the index. TensorFlow notices a truncated
 // one only while it restores, with the graph already in memory.
-func (b *bundle) check(dir string) error {
+func (b *bundle) check() error {
 	for shard := range b.shards {
-		name := fmt.Sprintf("%s.data-%05d-of-%05d", bundlePrefix(dir), shard, b.shards)
+		name := fmt.Sprintf("%s.data-%05d-of-%05d", b.prefix, shard, b.shards)
 		stat, err := os.Stat(name)
 		if errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("variables/%s is missing", filepath.Base(name))
+			return fmt.Errorf("%s is missing", b.short(name))
 		}
 		if err != nil {
 			return err
 		}
 		if stat.Size() < b.ends[shard] {
-			return fmt.Errorf("variables/%s is truncated: %d bytes, the index needs %d", filepath.Base(name), stat.Size(), b.ends[shard])
+			return fmt.Errorf("%s is truncated: %d bytes, the index needs %d", b.short(name), stat.Size(), b.ends[shard])
 		}
 	}
 	return nil

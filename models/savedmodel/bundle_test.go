@@ -29,7 +29,7 @@ func TestDamagedIndex(t *testing.T) {
 			t.Fatal(err)
 		}
 		raw[i] ^= 0x55
-		if _, err := readBundle(dir); err != nil {
+		if _, err := readBundle(bundlePrefix(dir)); err != nil {
 			refused++
 			if !strings.Contains(err.Error(), "variables.index is damaged") {
 				t.Errorf("byte %d: %v", i, err)

@@ -58,7 +58,7 @@ func check(dir string, want Want) error {
 	if err := info.meets(want); err != nil {
 		return err
 	}
-	stored, err := readBundle(dir)
+	stored, err := readBundle(bundlePrefix(dir))
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func check(dir string, want Want) error {
 		// and ends the first run.
 		return fmt.Errorf("variables/variables.index is missing, but the graph has %d variables", n)
 	}
-	return stored.check(dir)
+	return stored.check()
 }
 
 // meets compares signatures and shapes with what is wanted.

@@ -1,9 +1,10 @@
 // Package weights keeps a backbone's weights in a file of the safetensors
 // format (github.com/huggingface/safetensors): a header in JSON, then the
 // values as they lie in memory. Variables have Keras' names and layouts, as
-// everywhere (models/nets); the head is not part of a backbone.
+// everywhere (models/nets); the head is not part of a backbone. What Keras and
+// TensorFlow have written is imported.
 //
-// Most callers need two calls: Read and File.Write.
+// Most callers need three calls: Read, Import and File.Write.
 package weights
 
 import (
@@ -198,9 +199,6 @@ func (e entry) values(all []byte) ([]float32, error) {
 	values := make([]float32, size)
 	for i := range values {
 		values[i] = math.Float32frombits(binary.LittleEndian.Uint32(all[e.Offsets[0]+4*int64(i):]))
-		if v := float64(values[i]); math.IsNaN(v) || math.IsInf(v, 0) {
-			return nil, errors.New("it holds a value that is no number")
-		}
 	}
-	return values, nil
+	return values, finite(values)
 }
