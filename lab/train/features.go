@@ -12,6 +12,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"time"
 
 	tf "github.com/wamuir/graft/tensorflow"
 	"github.com/wamuir/graft/tensorflow/op"
@@ -23,6 +24,8 @@ import (
 // and of its mirror image. The backbone runs once for each picture: what is in
 // the cache is not computed again.
 func (r *Run) pool(ctx context.Context) error {
+	start := time.Now()
+	defer func() { r.pooling = time.Since(start) }()
 	p, err := newPooler(r)
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	tf "github.com/wamuir/graft/tensorflow"
 
@@ -29,11 +30,17 @@ type Result struct {
 	Digest      string        `json:"digest"`
 	Labels      []spine.Label `json:"labels"`
 	BestEpoch   int           `json:"best_epoch"`
+	Epochs      int           `json:"epochs"` // that were trained since the last restart
 	Temperature float64       `json:"temperature"`
 	Confusion   [][]int       `json:"confusion"` // held-out: true label by row, answer by column
 	Accuracy    float64       `json:"accuracy"`  // held-out, 0 to 1
 	Recall      []float64     `json:"recall"`    // held-out, by label
 	Seconds     float64       `json:"seconds"`   // training and validating
+	// Of method features, in the last start: the backbone computing what the
+	// cache did not have.
+	BackboneSeconds float64 `json:"backbone_seconds,omitempty"`
+	// The finished model reading the pictures, for its limits and to be judged.
+	JudgingSeconds float64 `json:"judging_seconds"`
 
 	// What a report and a release need where the model itself is not at hand.
 	Thresholds description.Thresholds `json:"thresholds"`
@@ -55,7 +62,7 @@ func (r *Run) finish(ctx context.Context, g *graph, at *state) (*Result, error) 
 	if err != nil {
 		return nil, err
 	}
-	result := &Result{Model: dir, Labels: r.labels, BestEpoch: at.Best, Seconds: at.Seconds}
+	result := &Result{Model: dir, Labels: r.labels, BestEpoch: at.Best, Epochs: at.Epoch, Seconds: at.Seconds, BackboneSeconds: r.pooling.Seconds()}
 	if result.Temperature, err = r.temperature(g); err != nil {
 		return nil, err
 	}
@@ -67,9 +74,11 @@ func (r *Run) finish(ctx context.Context, g *graph, at *state) (*Result, error) 
 	if err := d.Seal(dir); err != nil {
 		return nil, err
 	}
+	start := time.Now()
 	if err := r.answers(ctx, result, d, golden); err != nil {
 		return nil, err
 	}
+	result.JudgingSeconds = time.Since(start).Seconds()
 	// Figures and golden answers are part of what the model says about itself.
 	r.tell(d, result)
 	if err := d.Seal(dir); err != nil {

@@ -64,6 +64,10 @@ func newGraph(c Config, classes int64, cores int) (*graph, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build the training graph: %w", err)
 	}
+	if built, err = lean(built); err != nil {
+		return nil, fmt.Errorf("build the training graph: %w", err)
+	}
+	g.moveTo(built)
 	options, err := threads(cores)
 	if err != nil {
 		return nil, err

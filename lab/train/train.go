@@ -65,6 +65,7 @@ type Run struct {
 	data            string // digest of what is learned from
 	parts           []dataset.Part
 	fit, validation []sample
+	pooling         time.Duration // of the backbone, for features
 }
 
 // saveEvery bounds what a crash costs without writing hundreds of megabytes

@@ -237,6 +237,16 @@ func FindVariables(graph *tf.Graph, specs []Spec) (*Variables, error) {
 	return v, nil
 }
 
+// In finds the variables again in a graph that has the same names.
+func (v *Variables) In(graph *tf.Graph) *Variables {
+	moved := &Variables{Specs: v.Specs, handles: map[string]tf.Output{}, reads: map[string]tf.Output{}, scope: v.scope}
+	for _, s := range v.Specs {
+		moved.handles[s.Name] = graph.Operation(v.handles[s.Name].Op.Name()).Output(0)
+		moved.reads[s.Name] = graph.Operation(v.reads[s.Name].Op.Name()).Output(0)
+	}
+	return moved
+}
+
 // Handle returns the variable's resource.
 func (v *Variables) Handle(name string) tf.Output { return v.must(v.handles, name) }
 
@@ -300,6 +310,16 @@ func NewLoader(s *op.Scope, v *Variables) *Loader {
 		l.assigns = append(l.assigns, op.AssignVariableOp(s.SubScope(spec.Name), v.Handle(spec.Name), v.Read(spec.Name)))
 	}
 	return l
+}
+
+// In finds the loader again in a graph that has the same names; v are the
+// variables there.
+func (l *Loader) In(v *Variables, graph *tf.Graph) *Loader {
+	moved := &Loader{vars: v}
+	for _, o := range l.assigns {
+		moved.assigns = append(moved.assigns, graph.Operation(o.Name()))
+	}
+	return moved
 }
 
 // Load assigns the weights in a session of the variables' graph.

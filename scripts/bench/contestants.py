@@ -47,6 +47,11 @@ class Worker:
         self.process.stdin.flush()
         return self.read()["ms"]
 
+    def peak(self):
+        """The most memory that it has held, in MB."""
+        with open(f"/proc/{self.process.pid}/status") as f:
+            return next(int(line.split()[1]) for line in f if line.startswith("VmHWM")) * 1024 / 1e6
+
     def end(self):
         self.process.stdin.close()
         self.process.wait()
@@ -145,6 +150,16 @@ class Contestants:
             Worker("Keras fit", self.rival("keras", "keras", "fit", "resnet50"), self.folder),
             Worker("PyTorch", self.rival("torch", "torch", "train", "resnet50"), self.folder),
         ]
+
+    def finetuning(self):
+        return [
+            Worker("spinelab", ["bin/bench-worker", "train", "--net", "resnet50", "--method", "finetune"], self.folder),
+            Worker("Keras fit", self.rival("keras", "keras", "finetune", "resnet50"), self.folder),
+        ]
+
+    def backbone(self, net):
+        return self.made(f"{net}.safetensors", lambda path: self.call(
+            "bin/bench-worker", "backbone", "--net", net, "--out", path))
 
     def startup(self):
         net, picture = "resnet50", self.picture()

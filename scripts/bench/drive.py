@@ -3,8 +3,8 @@
 
     drive.py [--only PART,…] [--rounds N] [--seconds S] [--out DIR] [--anyway]
 
-Parts: network (classification and heatmaps, the two networks), training,
-startup, memory, line (files on the share to results at the hub), drain (what
+Parts: network (classification and heatmaps, the two networks), training (from
+random weights), finetune, features (a study's folds of that method), startup, memory, line (files on the share to results at the hub), drain (what
 waits to the hub); all by default. Needs bin/ (make build) with bin/bench-worker
 and bin/bench-drain beside the programs. README.md says how it measures. Writes benchmarks.json
 with every single time, and benchmarks.md, into DIR (docs by default).
@@ -22,13 +22,14 @@ import tempfile
 import time
 
 import drain
+import features
 import line
 import memory
 import report
 from contestants import Contestants, Failure
 
 PAUSE = 0.3  # seconds before a turn: the last one's threads still spin a little
-PARTS = ("network", "training", "startup", "memory", "line", "drain")
+PARTS = ("network", "training", "finetune", "features", "startup", "memory", "line", "drain")
 
 
 def take_turns(workers, rounds, seconds):
@@ -59,7 +60,8 @@ def measure(workers, rounds, seconds):
             w.start()
             started.append(w)
         times = take_turns(started, rounds, seconds)
-        return [dict(name=w.name, versions=w.versions, settings=w.settings, ms=times[w.name]) for w in started]
+        return [dict(name=w.name, versions=w.versions, settings=w.settings, ms=times[w.name], peak_mb=w.peak())
+                for w in started]
     finally:
         for w in started:
             w.end()
@@ -151,6 +153,12 @@ def run(args, folder):
     if "training" in args.only:
         say("training")
         result["groups"]["training"] = measure(c.training(), args.rounds, 3 * args.seconds)
+    if "finetune" in args.only:
+        say("fine-tuning")
+        result["groups"]["finetune"] = measure(c.finetuning(), args.rounds, 3 * args.seconds)
+    if "features" in args.only:
+        say("the folds of features")
+        result["features"] = features.measure(folder, c, say)
     if "startup" in args.only:
         say("start-up")
         result["groups"]["startup"] = startups(c.startup(), args.rounds)

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Keras on TensorFlow.
 
-    rival_keras.py eager|function|fit resnet50|vgg16
+    rival_keras.py eager|function|fit|finetune resnet50|vgg16
     rival_keras.py export resnet50|vgg16 OUT.keras
     rival_keras.py startup MODEL.keras PICTURE
 
 eager and function: classification with Grad-CAM as in Keras' own example, with
 a GradientTape over a model that also gives the explained layer, down to the
 map as an array; function is the same under tf.function. fit: training with
-batches of 16. startup: from a saved model to the answer for one JPEG.
+batches of 16; finetune: the same with the backbone's batch normalisation held, as
+in Keras' guide to transfer learning. startup: from a saved model to the answer for one JPEG.
 """
 
 import sys
@@ -65,8 +66,7 @@ class Clock(keras.callbacks.Callback):
         self.last = now
 
 
-def fit_worker(name, batch=16):
-    net = keras_nets.build(name)
+def fit_worker(net, batch=16):
     net.compile(keras.optimizers.Adam(1e-4), keras.losses.CategoricalCrossentropy(from_logits=True))
     random = np.random.default_rng(1)
     images = random.normal(0, 60, (batch, 224, 224, 3)).astype(np.float32)
@@ -94,7 +94,8 @@ if __name__ == "__main__":
     {
         "eager": lambda name: explain_worker(name, False),
         "function": lambda name: explain_worker(name, True),
-        "fit": fit_worker,
+        "fit": lambda name: fit_worker(keras_nets.build(name)),
+        "finetune": lambda name: fit_worker(keras_nets.finetuned(name)),
         "export": lambda name, out: keras_nets.build(name).save(out),
         "startup": startup,
     }[mode](*arguments)

@@ -3,13 +3,15 @@
 //
 //	worker model --net resnet50|vgg16 [--plain] --out DIR
 //	worker read --model DIR
-//	worker train --net resnet50
+//	worker train --net resnet50 [--method finetune]
+//	worker backbone --net resnet50|vgg16 --out FILE
 //
 // model writes a model folder with random weights, for time does not depend on
 // them; with --plain its description promises no heatmap. read is the whole way
 // from a picture of 224×224 to the answer and its heatmap, if there is one,
-// with runtime/infer. train is
-// spinelab's training with batches of 16, augmentation included.
+// with runtime/infer. train is spinelab's training with batches of 16,
+// augmentation included. backbone writes random weights for fine-tuning and
+// features.
 package main
 
 import (
@@ -27,6 +29,7 @@ import (
 
 	"spinebox/explain"
 	"spinebox/internal/spine"
+	"spinebox/lab/train"
 	"spinebox/models/description"
 	"spinebox/models/input"
 	"spinebox/models/nets"
@@ -49,12 +52,13 @@ func main() {
 
 func run(args []string) error {
 	if len(args) == 0 {
-		return errors.New("usage: worker model|read|train …")
+		return errors.New("usage: worker model|backbone|read|train …")
 	}
 	f := flag.NewFlagSet("worker", flag.ContinueOnError)
 	network := f.String("net", string(nets.ResNet50), "the network")
 	out := f.String("out", "", "the model folder to write")
 	model := f.String("model", "", "the model folder to read with")
+	method := f.String("method", string(train.Random), "of training: random or finetune")
 	plain := f.Bool("plain", false, "a model without heatmap")
 	if err := f.Parse(args[1:]); err != nil {
 		return err
@@ -66,10 +70,13 @@ func run(args []string) error {
 	switch args[0] {
 	case "model":
 		return writeModel(*out, architecture, *plain)
+	case "backbone":
+		_, err := randomBackbone(architecture, *out)
+		return err
 	case "read":
 		return readWorker(*model)
 	case "train":
-		return trainWorker(architecture)
+		return trainWorker(architecture, train.Method(*method))
 	}
 	return fmt.Errorf("unknown command %q", args[0])
 }
