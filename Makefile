@@ -62,6 +62,10 @@ $(STUDY)-weights/%.safetensors: | build
 	@mkdir -p $(@D)
 	bin/spinelab pretrain --resume --threads 1 --net $* --size 64x64 --pictures 200 --epochs 10 --out $@
 
+.PHONY: experiment
+experiment: build ## train the six variants on phantoms, and one on a planted marker: what the gate is for
+	@scripts/experiment
+
 # Packages are told apart by whether they are linked with TensorFlow: those that
 # are not run under the race detector.
 BINDING := github.com/wamuir/graft/tensorflow

@@ -39,6 +39,7 @@ func Make(runs *Runs, o Options) (*Report, error) {
 	r.Pairs = pairs(r.Variants)
 	r.choose()
 	r.note()
+	r.find()
 	r.errors()
 	return r, r.similar()
 }

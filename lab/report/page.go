@@ -173,7 +173,8 @@ func liftOf(v Variant) (Estimate, bool) {
 // besideRow is the paper's row with ours.
 type besideRow struct {
 	Published
-	Ours *Variant // nil when none of its folds is finished
+	Ours   *Variant // nil when none of its folds is finished
+	Absent string   // why there is none
 }
 
 // beside joins the paper's table with ours, ours alone last.
@@ -181,11 +182,15 @@ func (r *Report) beside() []besideRow {
 	var rows []besideRow
 	for _, p := range r.Paper {
 		ours, _ := r.Variant(p.Variant)
-		rows = append(rows, besideRow{p, ours})
+		absent := "not in this study"
+		if slices.Contains(r.Study.Missing, p.Variant) {
+			absent = "not finished"
+		}
+		rows = append(rows, besideRow{p, ours, absent})
 	}
 	for i, v := range r.Variants {
 		if !slices.ContainsFunc(r.Paper, func(p Published) bool { return p.Variant == v.Name }) {
-			rows = append(rows, besideRow{Published{Variant: v.Name}, &r.Variants[i]})
+			rows = append(rows, besideRow{Published: Published{Variant: v.Name}, Ours: &r.Variants[i]})
 		}
 	}
 	return rows

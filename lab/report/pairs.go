@@ -1,8 +1,6 @@
 package report
 
 import (
-	"slices"
-
 	"spinebox/lab/look"
 	"spinebox/lab/statistics"
 )
@@ -99,7 +97,7 @@ func lifts(folds []*look.Rows) map[string]float64 {
 }
 
 // differ reports whether the accuracies of two variants differ for certain.
-func differ(all []Pair, a, b string) bool {
-	i := slices.IndexFunc(all, func(q Pair) bool { return q.First == a && q.Second == b || q.First == b && q.Second == a })
-	return i >= 0 && all[i].Holm < level
+func (r *Report) differ(a, b string) bool {
+	q, _, ok := r.pair(a, b)
+	return ok && q.Holm < level
 }

@@ -33,6 +33,8 @@ type Report struct {
 	Release string   `json:"release"`
 	Why     string   `json:"why"`
 	Notes   []string `json:"notes"` // what the reader must know before the figures
+	// Findings hold what the paper found against what is seen here.
+	Findings []string `json:"findings"`
 
 	runs *Runs
 }

@@ -95,6 +95,28 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
+func TestThePapersFindings(t *testing.T) {
+	tuned := accurate()
+	tuned.method, tuned.lift, tuned.border = "finetune", [2]float64{1.5, 1.5}, 0.1
+	r := read(t, made(t, accurate(), tuned, trusted()))
+	want := []string{
+		"miss the clinically relevant regions. That holds here: 93.3 % right, lift 0.60 (",
+		"Here no difference is shown: VGG16 alone is right about 2, ResNet50 alone about 1 of 30 pictures (p = 1.000",
+		"than those of fine-tuned VGG16. That holds here: lift of ResNet50 less that of VGG16, on the same pictures, 0.50 (",
+	}
+	if len(r.Findings) != len(want) {
+		t.Fatalf("findings %q", r.Findings)
+	}
+	for i, w := range want {
+		if !strings.Contains(r.Findings[i], w) {
+			t.Errorf("%q does not hold %q", r.Findings[i], w)
+		}
+	}
+	if r = read(t, made(t, trusted())); len(r.Findings) != 0 {
+		t.Errorf("findings about what is not there: %q", r.Findings)
+	}
+}
+
 func TestMissingFolds(t *testing.T) {
 	runs := made(t, accurate(), trusted())
 	if err := os.RemoveAll(filepath.Join(runs, "vgg16-random", "fold3")); err != nil {

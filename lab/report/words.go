@@ -107,7 +107,7 @@ func (r *Report) choose() {
 	best := slices.MaxFunc(cleared, func(a, b Variant) int { return cmp.Compare(a.Accuracy.Value, b.Accuracy.Value) })
 	var peers []Variant
 	for _, v := range cleared {
-		if !differ(r.Pairs, best.Name, v.Name) {
+		if !r.differ(best.Name, v.Name) {
 			peers = append(peers, v)
 		}
 	}
