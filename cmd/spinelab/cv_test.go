@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -207,6 +208,72 @@ func testFullDisk(t *testing.T, r *cvRig, want map[string]string) {
 	}
 }
 
+// testStopped: a Ctrl-C ends the study in order, says how to go on, and costs
+// nothing.
+func testStopped(t *testing.T, r *cvRig, want map[string]string) {
+	var said bytes.Buffer
+	cmd := r.cv("stopped", "--parallel", "1")
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	begun := r.path("stopped/tiny-random/fold0/config.json")
+	until(t, "a fold has begun to train", func() bool { _, err := os.Stat(begun); return err == nil })
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != 1 || !strings.Contains(said.String(), "the same command goes on with it") {
+		t.Errorf("it ends with %v and says\n%s", err, &said)
+	}
+	if _, err := os.Stat(r.path("stopped/tiny-random/fold1")); err == nil {
+		t.Error("another fold was begun after it")
+	}
+	r.finish("stopped")
+	if diff := cmp.Diff(want, r.tables("stopped")); diff != "" {
+		t.Errorf("it ends otherwise than an undisturbed study (-undisturbed +this):\n%s", diff)
+	}
+}
+
+// testBusy: two processes never work on one fold.
+func testBusy(t *testing.T, r *cvRig) {
+	r.spinelab("cv", "plan", "--slurm", "--data", r.path("set"), "--config", r.path("study.yaml"), "--out", r.path("busy"), "--folds", r.folds)
+	fold := r.path("busy/tiny-random/fold0")
+	if err := os.MkdirAll(fold, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := os.Create(filepath.Join(fold, "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if err := unix.FcntlFlock(lock.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK}); err != nil {
+		t.Fatal(err)
+	}
+	said, err := r.cv("busy", "--index", "0").CombinedOutput()
+	if err == nil || !bytes.Contains(said, []byte("tiny-random fold 0: another process is working on this fold")) {
+		t.Errorf("it ends with %v and says\n%s", err, said)
+	}
+	if files, _ := os.ReadDir(fold); len(files) != 1 {
+		t.Errorf("it left %v", files)
+	}
+}
+
+// until waits for a condition, a minute at most.
+func until(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("%s: waited a minute in vain", what)
+		}
+	}
+}
+
 // TestCV runs a small study undisturbed, and then through whatever can happen
 // to one.
 func TestCV(t *testing.T) {
@@ -221,6 +288,8 @@ func TestCV(t *testing.T) {
 	}
 	each("its models are the box's", classified)
 	each("killed", func(t *testing.T, r *cvRig) { testKills(t, r, want, 2, 3*time.Second) })
+	each("stopped", func(t *testing.T, r *cvRig) { testStopped(t, r, want) })
+	each("busy", testBusy)
 	each("full disk", func(t *testing.T, r *cvRig) { testFullDisk(t, r, want) })
 	each("slurm", func(t *testing.T, r *cvRig) { testSlurm(t, r, want) })
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -12,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -70,6 +68,7 @@ func startSlurm(t *testing.T) *slurm {
 		missing("Slurm's daemons are started as root")
 	}
 	s := &slurm{t: t, dir: t.TempDir()}
+	t.Cleanup(s.logs)
 	host, err := os.Hostname()
 	if err != nil {
 		t.Fatal(err)
@@ -87,10 +86,10 @@ func startSlurm(t *testing.T) *slurm {
 	in := func(name string) string { return filepath.Join(s.dir, name) }
 	s.daemon("munged", "--foreground", "--force", "--key-file", in("munge.key"), "--socket", in("munge.sock"),
 		"--pid-file", in("munge.pid"), "--log-file", in("munge.log"), "--seed-file", in("munge.seed"))
-	s.until("munged answers", func() bool { _, err := os.Stat(in("munge.sock")); return err == nil })
+	until(s.t, "munged answers", func() bool { _, err := os.Stat(in("munge.sock")); return err == nil })
 	s.daemon("slurmctld", "-D")
 	s.daemon("slurmd", "-D", "-N", host)
-	s.until("the node is idle", func() bool {
+	until(s.t, "the node is idle", func() bool {
 		out, err := s.command("sinfo", "--noheader", "--format=%T").Output()
 		return err == nil && strings.TrimSpace(string(out)) == "idle"
 	})
@@ -139,23 +138,14 @@ func (s *slurm) daemon(name string, args ...string) {
 	})
 }
 
-// until waits for a condition, a minute at most.
-func (s *slurm) until(what string, holds func() bool) {
-	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
-	defer cancel()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			for _, name := range []string{"munge.log", "munged.out", "slurmctld.log", "slurmctld.out", "slurmd.log", "slurmd.out"} {
-				log, _ := os.ReadFile(filepath.Join(s.dir, name))
-				s.t.Logf("%s:\n%s", name, log[max(0, len(log)-3000):])
-			}
-			s.t.Fatalf("%s: waited a minute in vain", what)
-		}
+// logs shows what the daemons have said, when the test has failed.
+func (s *slurm) logs() {
+	if !s.t.Failed() {
+		return
+	}
+	for _, name := range []string{"munge.log", "munged.out", "slurmctld.log", "slurmd.log"} {
+		log, _ := os.ReadFile(filepath.Join(s.dir, name))
+		s.t.Logf("%s:\n%s", name, log[max(0, len(log)-3000):])
 	}
 }
 
@@ -170,7 +160,7 @@ func (s *slurm) submit(script string, meanwhile func()) {
 	}
 	job := strings.TrimSpace(string(out))
 	meanwhile()
-	s.until("the array ends", func() bool {
+	until(s.t, "the array ends", func() bool {
 		left, err := s.command("squeue", "--noheader", "--job", job).Output()
 		return err == nil && len(bytes.TrimSpace(left)) == 0
 	})
@@ -188,7 +178,7 @@ func testSlurm(t *testing.T, r *cvRig, want map[string]string) {
 	}
 	begun := r.path("array/tiny-random/fold1/config.json")
 	s.submit(string(script), func() {
-		s.until("a task has begun to train", func() bool { _, err := os.Stat(begun); return err == nil })
+		until(s.t, "a task has begun to train", func() bool { _, err := os.Stat(begun); return err == nil })
 		out, err := s.command("scancel", "--signal=KILL", "--full", "--state=RUNNING", "--user=root").CombinedOutput()
 		if err != nil {
 			t.Fatalf("scancel: %v\n%s", err, out)

@@ -47,9 +47,9 @@ func (s *Study) RunFold(ctx context.Context, t Task, p Progress) error {
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s: %w", t, ErrStopped)
 	default:
-		err = explained(fmt.Errorf("%s: %w", t, err), dir)
+		err = explained(err, dir)
 		_ = write(failure, []byte(err.Error()+"\n")) // status shows it; a full disk may not take it
-		return err
+		return fmt.Errorf("%s: %w", t, err)
 	}
 }
 
@@ -96,7 +96,7 @@ func (s *Study) train(ctx context.Context, t Task, dir string, parts []dataset.P
 		c.Backbone = backbone.Digest
 	}
 	// The held-out pictures are read last, which may be hours from now.
-	if err := checkPictures(s.Data.Only(parts, dataset.HeldOut)); err != nil {
+	if err := s.checkPictures(s.Data.Only(parts, dataset.HeldOut)); err != nil {
 		return err
 	}
 	r := train.Run{

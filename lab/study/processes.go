@@ -89,7 +89,7 @@ func (p *Processes) RunAll(ctx context.Context) error {
 	if err != nil || len(left) == 0 {
 		return err
 	}
-	if err := checkPictures(p.Study.Data); err != nil {
+	if err := p.Study.checkPictures(p.Study.Data); err != nil {
 		return err
 	}
 	if err := errors.Join(p.Study.needBackbones(), p.Study.keepRegions()); err != nil {
@@ -215,7 +215,7 @@ func (p *Processes) process(ctx context.Context, index int) error {
 	}
 	err = cmd.Wait()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		return errors.New(said.sentence(exit))
+		return errors.New(strings.TrimPrefix(said.sentence(exit), t.String()+": "))
 	}
 	return err
 }

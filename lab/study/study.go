@@ -177,25 +177,35 @@ func checkFolds(set *dataset.Set, folds int, seed uint64) error {
 	return nil
 }
 
-// checkPictures decodes every picture and reports all that cannot be: better
-// now than after hours of training.
-func checkPictures(set *dataset.Set) error {
+// checkPictures decodes the pictures and lays their regions on them, and reports
+// all that cannot be read or does not fit: better now than after hours of
+// training.
+func (s *Study) checkPictures(set *dataset.Set) error {
 	errs := make([]error, len(set.Items))
 	var all errgroup.Group
 	all.SetLimit(runtime.NumCPU())
 	for i, item := range set.Items {
 		all.Go(func() error {
-			_, errs[i] = dataset.Decode(&dataset.Set{Items: []dataset.Item{item}}, 1, func(item dataset.Item) (struct{}, error) {
-				_, err := xray.Decode(item.Path, xray.DefaultLimits())
-				return struct{}{}, err
-			}, func() {})
+			one := &dataset.Set{Items: []dataset.Item{item}} // so that the error tells no name
+			_, errs[i] = dataset.Decode(one, 1, s.checkPicture, func() {})
 			return nil
 		})
 	}
 	_ = all.Wait()
 	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("%w\nhint: take these pictures out of the data, or replace them; "+
+		return fmt.Errorf("%w\nhint: take these pictures out of the data, or replace them or their regions; "+
 			"`sha256sum` tells which file each is", err)
 	}
 	return nil
+}
+
+func (s *Study) checkPicture(item dataset.Item) (fits struct{}, err error) {
+	p, err := xray.Decode(item.Path, xray.DefaultLimits())
+	if err != nil || s.Regions == nil {
+		return fits, err
+	}
+	if r, ok := s.Regions.Of(item.SHA256); ok {
+		err = r.Fits(p.Width, p.Height)
+	}
+	return fits, err
 }

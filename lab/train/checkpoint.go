@@ -80,7 +80,8 @@ func (s *state) write(name string) (err error) {
 
 // restore reads the checkpoint of dir, or returns nil when there is none.
 func restore(dir string) (*state, error) {
-	f, err := os.Open(filepath.Join(dir, checkpointName))
+	name := filepath.Join(dir, checkpointName)
+	f, err := os.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -88,18 +89,25 @@ func restore(dir string) (*state, error) {
 		return nil, err
 	}
 	defer f.Close()
-	r := bufio.NewReaderSize(f, 1<<20)
+	s, err := readState(bufio.NewReaderSize(f, 1<<20))
+	if err != nil {
+		return nil, fmt.Errorf("the checkpoint is damaged: %w\nhint: remove %s, and the training begins again", err, name)
+	}
+	return s, nil
+}
+
+func readState(r io.Reader) (*state, error) {
 	head, err := readBlock(r)
 	if err != nil {
-		return nil, fmt.Errorf("read checkpoint: %w", err)
+		return nil, err
 	}
 	s := new(state)
 	if err := json.Unmarshal(head, s); err != nil {
-		return nil, fmt.Errorf("read checkpoint: %w", err)
+		return nil, err
 	}
 	for _, weights := range []*nets.Weights{&s.weights, &s.slots, &s.best} {
 		if *weights, err = readWeights(r); err != nil {
-			return nil, fmt.Errorf("read checkpoint: %w", err)
+			return nil, err
 		}
 	}
 	return s, nil
