@@ -51,10 +51,12 @@ real: build ## train on four fifths of real X-rays, send the rest through a box 
 # docs/study/folds, and another machine goes on from them.
 STUDY := runs/study
 study_networks := resnet50 vgg16
+study_regions   = $(addprefix --regions ,$(wildcard docs/study/regions.json))
 
 .PHONY: study
 study: build $(study_networks:%=$(STUDY)-weights/%.safetensors) ## cross-validate the paper's six variants on its 338 X-rays, for hours (XRAYS=DIR)
-	bin/spinelab cv --data $(XRAYS) --config docs/study/study.yaml --out $(STUDY) --land docs/study/folds
+	bin/spinelab cv --data $(XRAYS) --config docs/study/study.yaml --out $(STUDY) --land docs/study/folds $(study_regions)
+	bin/spinelab report $(STUDY) --data $(XRAYS)
 
 # A stand-in where Keras' ImageNet weights are not at hand: `bin/spinelab weights
 # import` makes the same file of theirs.

@@ -115,6 +115,7 @@ model folder for "spinebox classify --model".`,
 	c.add(cmd)
 	f := cmd.Flags()
 	f.IntVar(&parallel, "parallel", 2, "folds at once")
+	f.BoolVar(&c.o.MeasureAgain, "measure-again", false, "measure all folds anew, for instance against other --regions; nothing is trained again")
 	f.StringVar(&index, "index", "", "run one fold in this process: its number, or auto for a cluster's task")
 	f.BoolVar(&report, "report", false, "with --index: report progress as JSON lines")
 	must(f.MarkHidden("report"))

@@ -32,6 +32,7 @@ const (
 	configFile  = "config.json"
 	historyFile = "history.csv"
 	doneFile    = "done.json"
+	judgedFile  = "judged.json"
 	failureFile = "failure.txt" // why the last try ended, and nothing when it did not fail
 )
 

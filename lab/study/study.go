@@ -59,6 +59,10 @@ type Options struct {
 	Variants []string     // names; none: all of the configuration
 	Folds    int          // 0: as many as Dir or Land keeps, or dataset.Folds
 	Cores    int          // of one fold; with 1, the same seed gives the same bytes
+
+	// MeasureAgain forgets where the networks of all folds looked, so that it is
+	// measured anew, against other regions.
+	MeasureAgain bool
 }
 
 // Study is a configuration on a data set, in the folder of its runs.
@@ -138,6 +142,11 @@ func (s *Study) settle(raw []byte) error {
 	}
 	if err := s.knowBackbones(); err != nil {
 		return err
+	}
+	if s.MeasureAgain {
+		if err := s.measureAgain(); err != nil {
+			return err
+		}
 	}
 	if err := s.takeOver(); err != nil {
 		return err

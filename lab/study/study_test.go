@@ -348,6 +348,38 @@ func TestRegions(t *testing.T) {
 	}
 }
 
+// TestMeasureAgain: folds that are measured are to be measured anew, where their
+// models are.
+func TestMeasureAgain(t *testing.T) {
+	o := Options{Dir: t.TempDir(), Land: t.TempDir()}
+	s := mustOpen(t, small, o)
+	task := s.Tasks[0]
+	pretend(t, s.Dir, s, task)
+	s = mustOpen(t, small, o) // lands it
+	if err := s.keepRegions(); err != nil {
+		t.Fatal(err)
+	}
+	o.MeasureAgain = true
+	if _, err := opened(t, small, o); err == nil || !strings.Contains(err.Error(), "their models are not in") || !strings.Contains(err.Error(), task.String()) {
+		t.Errorf("without a model: %v", err)
+	}
+	if stage, err := s.stage(task); stage != Finished || err != nil {
+		t.Errorf("after that it is %s, %v", stage, err)
+	}
+	model := filepath.Join(s.Dir, task.Path(), "model")
+	if err := errors.Join(os.Mkdir(model, 0o755), os.WriteFile(filepath.Join(model, "model.json"), []byte("{}"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	s = mustOpen(t, small, o)
+	if stage, err := s.stage(task); stage != Trained || err != nil {
+		t.Errorf("with a model it is %s, %v", stage, err)
+	}
+	s.Regions = regions.NewSet()
+	if err := s.keepRegions(); err != nil {
+		t.Errorf("other regions: %v", err)
+	}
+}
+
 // TestNotMeasured: what was trained and not measured to the end is not finished,
 // here or in the landing folder.
 func TestNotMeasured(t *testing.T) {
