@@ -37,17 +37,21 @@ func regionsOutlineCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "outline --data DIR --out FILE",
 		Short: "Outline the column in each picture by a program: weak regions",
-		Long: `Outline the column in each picture: the path from top to bottom along which a
-band stands out the most against both its sides, found by dynamic programming. It
-knows nothing of vertebrae. The regions are called weak for it, in the file and
-wherever figures rest on them.
+		Long: `Outline the column in each picture: the band from top to bottom whose two edges
+stand out the most, found by dynamic programming, as wide as the rhythm of the
+discs tells. It knows nothing of vertebrae. The regions are called weak for it, in
+the file and wherever figures rest on them.
 
 Look at them before anything is measured with them: spinelab regions sheet. What
-is wrong goes into a text file, one SHA-256 (or its first 12 digits) a line, and
-with --drop those are left out.`,
+is wrong goes into a text file, one picture a line, by its SHA-256 or the first 12
+digits; all numbers are fractions of the picture's height (FROM, TO, Y) or width:
+
+  SHA256 drop
+  SHA256 cut FROM TO
+  SHA256 band X,Y,HALF X,Y,HALF ...`,
 		Example: `  spinelab regions outline --data xrays --out weak.json
   spinelab regions sheet --data xrays --regions weak.json --out weak.png
-  spinelab regions outline --data xrays --out weak.json --drop wrong.txt`,
+  spinelab regions outline --data xrays --out weak.json --corrections seen.txt`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			set, err := dataset.Read(data)
@@ -63,15 +67,15 @@ with --drop those are left out.`,
 			if err := writeRegions(out, found.Set); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s outlined, %d without a column that stands out, %d dropped by the list\n%s\n",
-				english.Plural(len(found.Pictures()), "picture", ""), found.Faint, found.Dropped, out)
+			fmt.Fprintf(cmd.OutOrStdout(), "%s with a region, of them %d cut and %d drawn anew; %d without a column that stands out, %d dropped\n%s\n",
+				english.Plural(len(found.Pictures()), "picture", ""), found.Cut, found.Redrawn, found.Faint, found.Dropped, out)
 			return nil
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&data, "data", "", "the data set: its folder, or a CSV list")
 	f.StringVar(&out, "out", "", "the file of regions to write")
-	f.StringVar(&o.Drop, "drop", "", "a file with the SHA-256 of pictures whose outline is wrong, one a line")
+	f.StringVar(&o.Corrections, "corrections", "", "a file of what to do with some outlines, after looking at them")
 	f.IntVar(&o.Cores, "threads", runtime.NumCPU(), "for decoding and outlining")
 	must(cmd.MarkFlagRequired("data"))
 	must(cmd.MarkFlagRequired("out"))

@@ -82,10 +82,10 @@ func mean(p *spine.Picture, x0, x1, y0, y1 int) float64 {
 	return sum / float64((x1-x0)*(y1-y0))
 }
 
-// smooth takes the mean over eleven rows, so that a disc is as bright as the
-// vertebrae beside it.
+// smooth takes the mean over seven rows, so that noise and a disc's edges do not
+// lead the band astray.
 func smooth(v []float64, width, height int) []float64 {
-	const reach = 5
+	const reach = 3
 	out := make([]float64, len(v))
 	for y := range height {
 		lo, hi := max(y-reach, 0), min(y+reach+1, height)

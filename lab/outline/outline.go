@@ -7,13 +7,10 @@
 package outline
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"math"
-	"os"
-	"strings"
+	"slices"
 
 	"spinebox/internal/spine"
 	"spinebox/lab/dataset"
@@ -23,16 +20,16 @@ import (
 
 // Options of All.
 type Options struct {
-	Drop  string // a file with digests of pictures to leave out, one a line; may be empty
-	Cores int
-	Done  func(done int) // called after each picture; may be nil
+	Corrections string // a file of what to do with some outlines; may be empty
+	Cores       int
+	Done        func(done int) // called after each picture; may be nil
 }
 
 // Found is what All found.
 type Found struct {
 	*regions.Set
-	Faint   int // pictures in which nothing stands out
-	Dropped int // left out because Options.Drop lists them
+	Faint                 int // pictures in which nothing stands out
+	Dropped, Cut, Redrawn int // as the corrections say
 }
 
 // ErrFaint says that nothing in a picture stands out as a column would.
@@ -40,30 +37,29 @@ var ErrFaint = errors.New("no column stands out")
 
 // All outlines the column in each picture of a data set.
 func All(ctx context.Context, data *dataset.Set, o Options) (*Found, error) {
-	drop, err := readDrop(o.Drop)
+	corrected, err := readCorrections(o.Corrections)
 	if err != nil {
 		return nil, err
 	}
 	found := &Found{Set: regions.NewSet()}
-	found.Source = "the column, outlined by spinelab regions outline: the band that stands out the most against both its sides"
-	left := new(dataset.Set)
-	for _, item := range data.Items {
-		if drop.has(item.SHA256) {
-			found.Dropped++
-			continue
-		}
-		left.Items = append(left.Items, item)
+	found.Source = "the column, outlined by spinelab regions outline: the band from top to bottom whose two edges stand out the most"
+	if len(corrected) > 0 {
+		found.Source += "; after looking at them, some were cut, drawn anew or dropped"
 	}
 	done := 0
-	all, err := dataset.Decode(left, max(o.Cores, 1), func(item dataset.Item) (*regions.Region, error) {
-		if err := ctx.Err(); err != nil {
+	all, err := dataset.Decode(data, max(o.Cores, 1), func(item dataset.Item) (*regions.Region, error) {
+		c, ok := corrected.of(item.SHA256)
+		if err := ctx.Err(); err != nil || c.drop {
 			return nil, err
 		}
 		p, err := xray.Decode(item.Path, xray.DefaultLimits())
 		if err != nil {
 			return nil, err
 		}
-		r, err := Of(p)
+		if !ok {
+			c = correction{to: 1}
+		}
+		r, err := c.apply(p)
 		if errors.Is(err, ErrFaint) {
 			return nil, nil
 		}
@@ -77,84 +73,68 @@ func All(ctx context.Context, data *dataset.Set, o Options) (*Found, error) {
 		return nil, err
 	}
 	for i, r := range all {
-		if r == nil {
+		c, ok := corrected.of(data.Items[i].SHA256)
+		switch {
+		case c.drop:
+			found.Dropped++
+		case r == nil:
 			found.Faint++
-			continue
+		case len(c.band) > 0:
+			found.Redrawn++
+		case ok:
+			found.Cut++
 		}
-		found.Put(left.Items[i].SHA256, *r)
+		if r != nil {
+			found.Put(data.Items[i].SHA256, *r)
+		}
 	}
 	return found, nil
 }
 
-// digests are of pictures, or their first 12 digits or more.
-type digests []string
-
-func readDrop(name string) (digests, error) {
-	if name == "" {
-		return nil, nil
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	var all digests
-	lines := bufio.NewScanner(f)
-	for n := 1; lines.Scan(); n++ {
-		text, _, _ := strings.Cut(lines.Text(), "#")
-		text = strings.TrimSpace(text)
-		if text == "" {
-			continue
-		}
-		if len(text) < 12 || len(text) > 64 || strings.Trim(text, "0123456789abcdef") != "" {
-			return nil, fmt.Errorf("%s, line %d: this is no SHA-256, nor its first 12 digits", name, n)
-		}
-		all = append(all, text)
-	}
-	return all, lines.Err()
-}
-
-func (d digests) has(sha256 string) bool {
-	for _, start := range d {
-		if strings.HasPrefix(sha256, start) {
-			return true
-		}
-	}
-	return false
-}
+// Of outlines the column of one picture. The error is ErrFaint where none
+// stands out.
+func Of(p *spine.Picture) (regions.Region, error) { return outline(p, 0, 1) }
 
 // corners along each side of an outline.
 const corners = 12
 
-// Of outlines the column of one picture. The error is ErrFaint where none
-// stands out.
-func Of(p *spine.Picture) (regions.Region, error) {
+// outline is Of, cut to a part of the picture's height.
+func outline(p *spine.Picture, from, to float64) (regions.Region, error) {
 	g := gridOf(p)
-	path, ok := g.follow()
+	path, ok := g.follow(p)
 	if !ok {
 		return regions.Region{}, ErrFaint
 	}
-	r := regions.Region{Kind: regions.Weak, Width: p.Width, Height: p.Height}
-	right, bottom := float64(p.Width), float64(p.Height)
-	corner := func(x, y float64) [2]float64 {
-		return [2]float64{
-			math.Round(math.Min(math.Max(g.left+x*g.cell, 0), right)),
-			math.Round(math.Min(math.Max(g.top+y*g.cell, 0), bottom)),
+	var cut []station
+	for _, s := range path {
+		if y := g.top + (float64(s.row)+0.5)*g.cell; y >= from*float64(p.Height) && y <= to*float64(p.Height) {
+			cut = append(cut, s)
 		}
 	}
-	var outline regions.Polygon
-	at := func(i int) (int, float64) {
-		row := float64(i) / (corners - 1) * float64(len(path)-1)
-		return int(row + 0.5), float64(path[0].row) + row + 0.5
+	if len(cut) < 2 {
+		return regions.Region{}, ErrFaint
 	}
+	var sides [2]regions.Polygon
 	for i := range corners {
-		k, y := at(i)
-		outline = append(outline, corner(path[k].middle-path[k].half, y))
+		s := cut[i*(len(cut)-1)/(corners-1)]
+		y := g.top + (float64(s.row)+0.5)*g.cell
+		sides[0] = append(sides[0], corner(p, g.left+(s.middle-s.half)*g.cell, y))
+		sides[1] = append(sides[1], corner(p, g.left+(s.middle+s.half)*g.cell, y))
 	}
-	for i := corners - 1; i >= 0; i-- {
-		k, y := at(i)
-		outline = append(outline, corner(path[k].middle+path[k].half, y))
+	return closed(p, sides), nil
+}
+
+// corner is a place in the picture, in whole pixels.
+func corner(p *spine.Picture, x, y float64) [2]float64 {
+	return [2]float64{
+		math.Round(math.Min(math.Max(x, 0), float64(p.Width))),
+		math.Round(math.Min(math.Max(y, 0), float64(p.Height))),
 	}
-	r.Polygons = []regions.Polygon{outline}
-	return r, nil
+}
+
+// closed joins two sides, each from top to bottom, to one outline.
+func closed(p *spine.Picture, sides [2]regions.Polygon) regions.Region {
+	slices.Reverse(sides[1])
+	return regions.Region{Kind: regions.Weak, Width: p.Width, Height: p.Height,
+		Polygons: []regions.Polygon{append(sides[0], sides[1]...)}}
 }

@@ -1,107 +1,125 @@
 package outline
 
-import "math"
+import (
+	"math"
 
-// Half widths of the band, in cells. A whole spine fills the grid's 240 rows
-// with some 500 mm, so a vertebra of 25 to 50 mm is 12 to 24 cells wide; a
-// close-up of the lumbar spine shows one twice as wide.
-const (
-	least    = 5
-	greatest = 22
-	halves   = greatest - least + 1
+	"spinebox/internal/spine"
 )
+
+// taper is how the band's half width, in cells, grows from the top row of the
+// grid to the bottom one: vertebrae do, from the neck to the sacrum.
+type taper struct{ top, bottom float64 }
+
+// tapers lists what is tried. A whole spine fills the grid's 240 rows with some
+// 500 mm, so vertebrae of 25 to 50 mm are 12 to 24 cells wide; a close-up of the
+// lumbar spine shows them twice as wide, and hardly wider below than above.
+func tapers() []taper {
+	var all []taper
+	for top := 4.0; top <= 20; top *= 1.2 {
+		for _, growth := range []float64{1, 1.2, 1.45, 1.75, 2.1} {
+			if top*growth <= 26 {
+				all = append(all, taper{top, top * growth})
+			}
+		}
+	}
+	return all
+}
+
+func (t taper) half(row int) int {
+	return int(t.top + (t.bottom-t.top)*float64(row)/(rows-1) + 0.5)
+}
 
 // station is the band in one row.
 type station struct {
 	row          int
 	middle, half float64 // cells
-	contrast     float64 // above the brighter of its sides, in spreads of grey
+	win          float64 // how much it stands out, in spreads of grey
 }
 
-// contrast says how much the band about x, of a half width, stands out in a row
-// against the brighter of its two sides.
-func (g *grid) contrast(row, x, half int) float64 {
-	side := max(half*2/3, 2)
-	s := g.sums[row*(g.width+1) : (row+1)*(g.width+1)]
-	mean := func(from, to int) (float64, bool) {
-		from, to = max(from, 0), min(to, g.width)
-		if to-from < 1 {
-			return 0, false
-		}
-		return (s[to] - s[from]) / float64(to-from), true
-	}
-	band, _ := mean(x-half, x+half+1)
-	before, ok := mean(x-half-side, x-half)
-	after, too := mean(x+half+1, x+half+1+side)
-	switch {
-	case ok && too:
-		return band - math.Max(before, after)
-	case ok || too: // beyond the edge there is nothing to stand out against
-		return math.Min(band-math.Max(before, after), 0)
-	}
-	return -1
-}
-
-// What a step from row to row costs, in contrast.
+// strip is how many cells of the picture, on either side, an edge of the band is
+// seen by; flank, how many the whole band is compared with.
 const (
-	bending  = 0.10 // for each cell that the middle moves
-	widening = 0.25 // for each cell that the half width changes
-	centring = 0.30 // at the picture's edge, of what a row can win
-	enough   = 1.5  // contrast that counts: beyond, no band is better
+	strip = 2
+	flank = 9
 )
 
-// follow returns the band from top to bottom whose contrast, less what bending
-// and widening cost, is the greatest of all: Viterbi's algorithm over the
-// middles and half widths.
-func (g *grid) follow() ([]station, bool) {
-	if g.width < 2*least+3 {
-		return nil, false
+// win says how much the band about x, of a half width, stands out in a row: the
+// steps down from inside to outside at its edges, the lower of them counting
+// double, and half the step from the whole to the brighter of its flanks. No
+// step counts for more than one spread of grey: metal and collimators are no
+// better columns than bone.
+func (g *grid) win(row, x, half int) float64 {
+	left := g.step(row, x-half, strip, x-half-strip, strip)
+	right := g.step(row, x+half+1-strip, strip, x+half+1, strip)
+	before := g.step(row, x-half, 2*half+1, x-half-flank, flank)
+	after := g.step(row, x-half, 2*half+1, x+half+1, flank)
+	return (left+right)/2 + min(left, right)/2 + min(before, after)/2
+}
+
+// step is how much brighter one piece of a row is than another, -1 to 1; 0 where
+// one of them lies beside the grid.
+func (g *grid) step(row, inner, width, outer, beside int) float64 {
+	in, ok := g.mean(row, inner, inner+width)
+	out, too := g.mean(row, outer, outer+beside)
+	if !ok || !too {
+		return 0
 	}
-	states := g.width * halves
-	value, next := make([]float64, states), make([]float64, states)
-	from := make([][]int8, g.height) // which of the nine steps led to a state
-	for y := range g.height {
-		from[y] = make([]int8, states)
-		for x := range g.width {
-			off := 2*(float64(x)+0.5)/float64(g.width) - 1
-			for h := range halves {
-				i := x*halves + h
-				win := math.Min(g.contrast(y, x, h+least), enough) - centring*off*off
-				if y == 0 {
-					next[i] = win
-					continue
-				}
-				best := math.Inf(-1)
-				for dx := -1; dx <= 1; dx++ {
-					for dh := -1; dh <= 1; dh++ {
-						if x+dx < 0 || x+dx >= g.width || h+dh < 0 || h+dh >= halves {
-							continue
-						}
-						v := value[i+dx*halves+dh] - bending*math.Abs(float64(dx)) - widening*math.Abs(float64(dh))
-						if v > best {
-							best, from[y][i] = v, int8(3*(dx+1)+dh+1)
-						}
-					}
-				}
-				next[i] = best + win
+	return min(max(in-out, -1), 1)
+}
+
+// mean of a row between two columns; false where they lie beside the grid.
+func (g *grid) mean(row, from, to int) (float64, bool) {
+	from, to = max(from, 0), min(to, g.width)
+	if to-from < 1 {
+		return 0, false
+	}
+	sums := g.sums[row*(g.width+1):]
+	return (sums[to] - sums[from]) / float64(to-from), true
+}
+
+// What a band that is as wide as it should be is taken to have over others: its
+// value falls with the square of the logarithm, by these weights.
+const (
+	usual    = 8.0  // cells, of a whole spine's half width
+	byUsual  = 1.0  // before a rhythm is heard
+	ofRhythm = 0.52 // a vertebra's half width, by the way from disc to disc
+	byRhythm = 2.0
+)
+
+// follow returns the band from top to bottom that stands out the most: first of
+// a usual width, and once that lies on the column, of the width that the rhythm
+// of the discs tells.
+func (g *grid) follow(p *spine.Picture) ([]station, bool) {
+	type candidate struct {
+		path        []station
+		value, half float64
+	}
+	var all []candidate
+	for _, t := range tapers() {
+		if 4*t.bottom <= float64(g.width) { // a column is no half of an X-ray
+			path, value := g.along(t)
+			all = append(all, candidate{path, value, (t.top + t.bottom) / 2})
+		}
+	}
+	choose := func(half, weight float64) []station {
+		var best []station
+		most := math.Inf(-1)
+		for _, c := range all {
+			off := math.Log(c.half / half)
+			if v := c.value * (1 - weight*off*off); v > most {
+				best, most = c.path, v
 			}
 		}
-		value, next = next, value
+		return best
 	}
-	end := 0
-	for i, v := range value {
-		if v > value[end] {
-			end = i
-		}
+	best := choose(usual, byUsual)
+	if best == nil {
+		return nil, false
 	}
-	path := make([]station, g.height)
-	for y, i := g.height-1, end; y >= 0; y-- {
-		x, h := i/halves, i%halves
-		path[y] = station{y, float64(x) + 0.5, float64(h+least) + 0.5, g.contrast(y, x, h+least)}
-		step := int(from[y][i])
-		i += (step/3-1)*halves + step%3 - 1
+	if r := g.rhythm(p, best); r > 0 {
+		best = choose(ofRhythm*r, byRhythm)
 	}
-	return trim(even(path))
+	return trim(even(best))
 }
 
 // even smooths the band along its way.
@@ -110,31 +128,30 @@ func even(path []station) []station {
 	out := make([]station, len(path))
 	for y, s := range path {
 		lo, hi := max(y-reach, 0), min(y+reach+1, len(path))
-		s.middle, s.half, s.contrast = 0, 0, 0
+		s.middle, s.half, s.win = 0, 0, 0
 		for _, n := range path[lo:hi] {
 			s.middle += n.middle / float64(hi-lo)
 			s.half += n.half / float64(hi-lo)
-			s.contrast += n.contrast / float64(hi-lo)
+			s.win += n.win / float64(hi-lo)
 		}
 		out[y] = s
 	}
 	return out
 }
 
-// trim cuts off the ends of the band that do not stand out. What is left must
-// be half the picture's height, and stand out on average.
+// trim keeps the run of rows that stands out the most, if it is two fifths of
+// the picture's height at least.
 func trim(path []station) ([]station, bool) {
-	const faint, average = 0.1, 0.3
-	lo, hi := 0, len(path)
-	for lo < hi && path[lo].contrast < faint {
-		lo++
+	const faint = 0.2
+	var best []station
+	most, sum, lo := 0.0, 0.0, 0
+	for i, s := range path {
+		if sum <= 0 {
+			lo, sum = i, 0
+		}
+		if sum += s.win - faint; sum > most {
+			best, most = path[lo:i+1], sum
+		}
 	}
-	for hi > lo && path[hi-1].contrast < faint {
-		hi--
-	}
-	sum := 0.0
-	for _, s := range path[lo:hi] {
-		sum += s.contrast
-	}
-	return path[lo:hi], hi-lo >= len(path)/2 && sum >= average*float64(hi-lo)
+	return best, len(best) >= len(path)*2/5
 }
