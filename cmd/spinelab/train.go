@@ -73,7 +73,7 @@ a checkpoint, and model/: a SavedModel with its description, which
 	f.StringVar(&run.Dir, "out", "", "the run's folder")
 	f.StringVar(&network, "net", string(c.Network), "resnet50 or vgg16")
 	f.StringVar(&method, "method", string(c.Method), "random: from random weights; features: a head on a pretrained backbone; finetune: the backbone too")
-	f.StringVar(&pretrained, "weights", "", "the pretrained backbone, for features and finetune (spinelab pretrain makes one)")
+	f.StringVar(&pretrained, "weights", "", "the pretrained backbone, for features and finetune (from spinelab weights import, or spinelab pretrain)")
 	f.StringVar(&run.Cache, "cache", "", "a folder that keeps a backbone's features, for features")
 	f.StringVar(&c.Optimizer, "optimizer", c.Optimizer, "adam or sgd")
 	f.StringVar(&size, "size", fmt.Sprintf("%dx%d", c.Input.Height, c.Input.Width), "input as HEIGHTxWIDTH in pixels")
