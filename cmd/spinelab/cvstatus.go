@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"spinebox/lab/study"
 )
@@ -42,7 +44,7 @@ func printStatus(w io.Writer, s *study.Status) {
 	for _, t := range s.Tasks {
 		line := fmt.Sprintf("%-20s fold %d  %-9s", t.Variant, t.Fold, t.State)
 		if t.Accuracy > 0 {
-			line += fmt.Sprintf(" %5.1f %% of the held-out right, %s of training", 100*t.Accuracy, time.Duration(t.Seconds*float64(time.Second)).Round(time.Second))
+			line += fmt.Sprintf(" %5.1f %% of the held-out right, %s of training", 100*t.Accuracy, roughly(time.Duration(t.Seconds*float64(time.Second))))
 		} else if t.Epoch > 0 {
 			line += fmt.Sprintf(" epoch %d of %d", t.Epoch, t.Epochs)
 		}
@@ -82,7 +84,7 @@ func (p *cvProgress) show(e study.Event) {
 	}
 	p.last = time.Now()
 	if p.terminal {
-		fmt.Fprintf(p.w, "\r\x1b[K%s", overall(e.Overall))
+		fmt.Fprintf(p.w, "\r\x1b[K%s", fitting(overall(e.Overall), p.w))
 	} else {
 		fmt.Fprintln(p.w, time.Now().Format(time.TimeOnly), overall(e.Overall))
 	}
@@ -102,20 +104,47 @@ func (p *cvProgress) end() {
 	}
 }
 
+// fitting cuts the text to the terminal's width: a line that wraps cannot be
+// taken back.
+func fitting(text string, w io.Writer) string {
+	width := 80
+	if f, ok := w.(*os.File); ok {
+		if size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err == nil && size.Col > 0 {
+			width = int(size.Col)
+		}
+	}
+	if runes := []rune(text); len(runes) >= width {
+		return string(runes[:width-2]) + "…"
+	}
+	return text
+}
+
+// roughly writes a time as a person would say it.
+func roughly(d time.Duration) string {
+	switch {
+	case d >= time.Hour:
+		d = d.Round(time.Minute)
+		return fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute)
+	case d >= 100*time.Second:
+		return fmt.Sprintf("%.0f min", d.Minutes())
+	}
+	return fmt.Sprintf("%.0f s", d.Seconds())
+}
+
 func overall(o study.Overall) string {
 	text := fmt.Sprintf("%d of %d folds", o.Finished, o.Total)
 	if o.Failed > 0 {
 		text += fmt.Sprintf(", %d failed", o.Failed)
 	}
+	if o.Known && o.Left > 0 {
+		text += fmt.Sprintf(", about %s left", roughly(o.Left))
+	}
 	for _, r := range o.Running {
 		if r.Measured > 0 {
-			text += fmt.Sprintf(" · %s measuring %.0f %%", r.Task, 100*r.Measured)
+			text += fmt.Sprintf(" · %s: %.0f %% measured", r.Task, 100*r.Measured)
 		} else {
-			text += fmt.Sprintf(" · %s %d/%d", r.Task, r.Epoch, r.Epochs)
+			text += fmt.Sprintf(" · %s: %d/%d", r.Task, r.Epoch, r.Epochs)
 		}
-	}
-	if o.Known && o.Left > 0 {
-		text += fmt.Sprintf(" · about %s left", o.Left)
 	}
 	return text
 }

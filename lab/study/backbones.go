@@ -121,8 +121,8 @@ func (s *Study) folders() []string {
 	return []string{s.Dir, s.Land}
 }
 
-// backbone reads the weights that the network's folds begin with, and notes
-// them.
+// backbone reads the file of weights that the configuration names for the
+// network.
 func (s *Study) backbone(n nets.Architecture) (*weights.File, error) {
 	name := s.Config.Weights[n]
 	if name == "" {
@@ -141,30 +141,43 @@ func (s *Study) backbone(n nets.Architecture) (*weights.File, error) {
 	return f, nil
 }
 
+// begin reads the weights that the network's folds begin with, and notes them.
+func (s *Study) begin(n nets.Architecture) (*weights.File, error) {
+	f, err := s.backbone(n)
+	if err != nil {
+		return nil, err
+	}
+	unlock, err := lockWait(filepath.Join(s.Dir, lockName)) // other processes note theirs
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if err := s.knowBackbones(); err != nil {
+		return nil, err
+	}
+	if err := s.backbones.add(n, backbone{f.Digest, f.Origin, f.StandIn}); err != nil {
+		return nil, err
+	}
+	return f, s.noteBackbones()
+}
+
 // needBackbones reads the weights of every network that has folds to train, so
-// that a missing file is found before hours of training, and notes them.
+// that a missing file is found before hours of training.
 func (s *Study) needBackbones() error {
 	need := map[nets.Architecture]bool{}
 	for _, t := range s.Tasks {
-		state, err := s.stage(t)
+		stage, err := s.stage(t)
 		if err != nil {
 			return err
 		}
-		if t.Variant.Pretrained() && state < Trained {
+		if t.Variant.Pretrained() && stage < Trained {
 			need[t.Variant.Network] = true
 		}
 	}
 	for n := range need {
-		f, err := s.backbone(n)
-		if err != nil {
-			return err
-		}
-		if err := s.backbones.add(n, backbone{f.Digest, f.Origin, f.StandIn}); err != nil {
+		if _, err := s.begin(n); err != nil {
 			return err
 		}
 	}
-	if len(need) == 0 {
-		return nil
-	}
-	return s.noteBackbones()
+	return nil
 }

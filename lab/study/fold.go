@@ -90,7 +90,7 @@ func (s *Study) train(ctx context.Context, t Task, dir string, parts []dataset.P
 	var backbone *weights.File
 	if t.Variant.Pretrained() {
 		var err error
-		if backbone, err = s.backbone(t.Variant.Network); err != nil {
+		if backbone, err = s.begin(t.Variant.Network); err != nil {
 			return err
 		}
 		c.Backbone = backbone.Digest

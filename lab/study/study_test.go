@@ -21,6 +21,7 @@ import (
 	"spinebox/lab/regions"
 	"spinebox/lab/train"
 	"spinebox/models/nets"
+	"spinebox/models/weights"
 )
 
 // made returns a set of n items, of each label in turn.
@@ -397,6 +398,36 @@ func TestNotMeasured(t *testing.T) {
 	mustOpen(t, small, Options{Dir: s.Dir, Land: land})
 	if stage, err := stageOf(filepath.Join(land, task.Path())); stage != Waiting || err != nil {
 		t.Errorf("in the landing folder it is %s, %v", stage, err)
+	}
+}
+
+// TestProcessesNoteTheirBackbones: what one process of a study notes, another
+// one does not lose.
+func TestProcessesNoteTheirBackbones(t *testing.T) {
+	o := Options{Dir: t.TempDir(), Land: t.TempDir()}
+	file := filepath.Join(t.TempDir(), "tiny.safetensors")
+	begin := func(seed uint64) (*Study, string) {
+		s := mustOpen(t, small+"weights: {tiny: "+file+"}\n", o)
+		f := weights.File{Architecture: nets.Tiny, StandIn: true, Weights: nets.Initial(weights.Specs(nets.Tiny), seed)}
+		if err := f.Write(file); err != nil {
+			t.Fatal(err)
+		}
+		return s, f.Digest
+	}
+	first, one := begin(1)
+	if _, err := first.begin(nets.Tiny); err != nil {
+		t.Fatal(err)
+	}
+	second, other := begin(2)
+	for _, s := range []*Study{second, first} {
+		if _, err := s.begin(nets.Tiny); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, dir := range []string{o.Dir, o.Land} {
+		if b, err := readBackbones(dir); err != nil || len(b[nets.Tiny]) != 2 || !b.has(nets.Tiny, one) || !b.has(nets.Tiny, other) {
+			t.Errorf("known are %v, %v", b, err)
+		}
 	}
 }
 
