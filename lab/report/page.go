@@ -83,7 +83,7 @@ func (r *Report) Page(w io.Writer) error {
 		"mapRows":  mapRows,
 		"measures": measureNames,
 		"halves":   halves,
-		"sheet":    r.sheet,
+		"sheets":   r.sheets,
 		"strength": strength,
 	}).Parse(pageText)
 	if err != nil {

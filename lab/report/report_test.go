@@ -242,8 +242,8 @@ func TestThePageNeedsNothingElseAndNamesNobody(t *testing.T) {
 	if n := strings.Count(all["report.html"], "data:image/jpeg;base64,"); n != 3+8+8 {
 		t.Errorf("%d pictures are shown, want 19", n)
 	}
-	if !strings.Contains(all["report.html"], "are not on this machine and are left out") {
-		t.Error("the page does not say that pictures are left out")
+	if !strings.Contains(all["report.html"], "Left out, for their pictures are not on this machine: vgg16-random.") {
+		t.Error("the page does not say that a contact sheet is left out")
 	}
 	if strings.Index(all["report.html"], "Wrong <small>") > strings.Index(all["report.html"], "Right, others") {
 		t.Error("errors do not come first")

@@ -32,6 +32,28 @@ type Sheet struct {
 	Absent  int    // pictures whose overlay is not on this machine
 }
 
+// Sheets are all variants' contact sheets.
+type Sheets struct {
+	Shown  []Sheet
+	Absent []string // variants without a picture on this machine
+}
+
+func (r *Report) sheets() (Sheets, error) {
+	var all Sheets
+	for _, v := range r.Variants {
+		s, err := r.sheet(v)
+		if err != nil {
+			return all, err
+		}
+		if s.Absent == len(s.Errors)+len(s.Astray)+len(s.Others) {
+			all.Absent = append(all.Absent, v.Name)
+		} else {
+			all.Shown = append(all.Shown, s)
+		}
+	}
+	return all, nil
+}
+
 // Case is one picture of a contact sheet.
 type Case struct {
 	SHA12         string

@@ -30,7 +30,7 @@ func (r *Report) accurate(v Variant) string {
 	case v.Accuracy.Low <= blind.Accuracy.Value:
 		answer, why = "No.", fmt.Sprintf(" That is not clearly more than the %s of a classifier that never sees the spine (%s).", percent(blind.Accuracy.Value), lower(blind.Name))
 	case !v.Verdict.Passed("accuracy"):
-		answer, why = "Not enough.", fmt.Sprintf(" The interval would have to begin at %s.", percent(r.Gate.Accuracy))
+		answer, why = "Not enough.", fmt.Sprintf(" The interval would have to begin at %s, and begins at %.2f %%.", percent(r.Gate.Accuracy), 100*v.Accuracy.Low)
 	}
 	return fmt.Sprintf("%s %d of %d right: %s (95 %% interval %s to %s).%s", answer, v.Right, v.Pictures,
 		percent(v.Accuracy.Value), percent(v.Accuracy.Low), percent(v.Accuracy.High), why)
