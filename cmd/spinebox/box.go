@@ -109,7 +109,7 @@ func (b *box) openKiosk() error {
 		return err
 	}
 	for i := range recent {
-		b.kiosk.Show(newView(recent[len(recent)-1-i])) // the oldest first
+		b.kiosk.Show(newView(b.origin.Key, recent[len(recent)-1-i])) // the oldest first
 	}
 	b.beginFront(b.kiosk.Run, b.watch(b.kiosk.SetStatus))
 	return nil
@@ -166,11 +166,13 @@ func (b *box) openLedger() error {
 
 func (b *box) openControl() error {
 	var err error
-	if b.control, err = openControl(b.config.Data, b.log); err == nil {
-		b.closers = append(b.closers, b.control)
-		handle(b.control, "status", func(context.Context, struct{}) (any, error) { return b.health.Status(), nil })
+	if b.control, err = openControl(b.config.Data, b.log); err != nil {
+		return err
 	}
-	return err
+	b.closers = append(b.closers, b.control)
+	handle(b.control, "status", func(context.Context, struct{}) (any, error) { return b.health.Status(), nil })
+	b.beginFront(b.control.Run) // a box that starts says so
+	return nil
 }
 
 func (b *box) openModels() error {
@@ -192,6 +194,7 @@ func (b *box) openModels() error {
 	b.announce(opened.opened, time.Since(began))
 	b.askKnown(context.Background())
 	handle(b.control, "model/activate", b.activate)
+	handle(b.control, "model/deactivate", b.deactivate)
 	return nil
 }
 
@@ -335,7 +338,7 @@ func (b *box) openUplink() error {
 
 // roomParts are what must outlive the last image, beside lamps and page.
 func (b *box) roomParts() []part {
-	parts := []part{b.control.Run, b.notifier.Run, b.ledger.Run, b.follow, b.keepAsking}
+	parts := []part{b.notifier.Run, b.ledger.Run, b.follow, b.keepAsking}
 	return append(parts, b.room...)
 }
 

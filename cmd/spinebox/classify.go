@@ -77,6 +77,7 @@ type answer struct {
 	Second        *readingAnswer          `json:"second,omitempty"` // of two readers; the first's is above
 	Unsigned      bool                    `json:"unsigned"`
 	Phantom       bool                    `json:"phantom"` // trained on made X-rays
+	Gaps          []string                `json:"gaps,omitempty"`
 	Timings       spine.Timings           `json:"timings"`
 }
 
@@ -118,7 +119,7 @@ func classify(ctx context.Context, o classifyOptions, files []string, out, errs 
 	judge := pipeline.NewJudge(first.decode, opened.Readers, config.rules(), log)
 
 	buffered := bufio.NewWriter(out)
-	p := printer{out: buffered, json: o.json, files: files, unsigned: opened.unsigned(), phantom: opened.phantom()}
+	p := printer{out: buffered, json: o.json, files: files, unsigned: opened.unsigned(), phantom: opened.phantom(), gaps: opened.gaps()}
 	failed := 0
 	err = inOrder(ctx, files, judge, func(file string, verdict pipeline.Verdict) error {
 		if file == first.path && first.took > 0 {
@@ -250,7 +251,7 @@ func newAnswer(file string, v pipeline.Verdict, by readers) answer {
 	d := v.Decision
 	a := answer{
 		Use: spine.IntendedUse, File: file, Outcome: d.Outcome, Code: d.Code, Label: d.Label,
-		Sentence: d.Code.Sentence(), Reason: d.Reason, Model: by.opened[0].id(), Unsigned: by.unsigned(), Phantom: by.phantom(), Timings: v.Timings,
+		Sentence: d.Code.Sentence(), Reason: d.Reason, Model: by.opened[0].id(), Unsigned: by.unsigned(), Phantom: by.phantom(), Gaps: by.gaps(), Timings: v.Timings,
 	}
 	a.Timings.Total = a.Timings.Decode + a.Timings.Infer + a.Timings.Explain
 	for i, r := range v.Readings {
@@ -326,6 +327,7 @@ type printer struct {
 	width int // of the table's first column
 
 	unsigned, phantom bool
+	gaps              []string
 }
 
 func (p *printer) print(a answer) {
@@ -371,6 +373,9 @@ func (p *printer) end() {
 		}
 		if p.phantom {
 			fmt.Fprintln(p.out, "The model was trained on made X-rays: for demonstration only.")
+		}
+		if len(p.gaps) > 0 {
+			fmt.Fprintf(p.out, "The model has no limits for: %s.\n", strings.Join(p.gaps, "; "))
 		}
 	}
 }

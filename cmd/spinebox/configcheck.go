@@ -283,7 +283,7 @@ func (c *config) inspect() (problems []problem, notes []string) {
 		notes = append(notes, "no broker is given: results stay on the box")
 	}
 	if c.Kiosk.Listen == "" {
-		notes = append(notes, "no kiosk is given: `spinebox status` has nobody to ask")
+		notes = append(notes, "no kiosk is given: the room has no page")
 	}
 	return problems, notes
 }

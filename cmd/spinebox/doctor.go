@@ -54,34 +54,47 @@ func doctorCommand() *cobra.Command {
 shares, broker, hardware, clock, service) and say what to do about what is
 wrong. Nothing is changed. The model is loaded and asked for its golden cases,
 which takes a few seconds. The exit code is 1 when something is wrong, 2 when it
-is the configuration.`,
+is the configuration, or that there is none.`,
 		Example: `  sudo -u spinebox spinebox doctor
   spinebox doctor --json | jq '.findings[] | select(.state != "ok")'`,
 		Args: arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			config, problems, err := readConfig(path)
-			if err != nil {
-				return err
-			}
-			var all []finding
-			for _, p := range problems {
-				all = append(all, finding{"configuration", wrong, p.String(), "correct the file; `spinebox config print` shows every key"})
-			}
-			if len(problems) == 0 {
-				all = append(all, finding{Name: "configuration", State: fine, What: path + " is in order"})
+			config, all := examineConfig(path)
+			good := all[0].State == fine
+			if good {
 				all = append(all, config.examine(ctx)...)
 			}
 			if err := printFindings(c, asJSON, all); err != nil {
 				return err
 			}
-			return diagnosis(all, len(problems) > 0)
+			return diagnosis(all, !good)
 		},
 	}
 	c.Flags().StringVar(&path, "config", defaultPath, "configuration `FILE`")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
+}
+
+// examineConfig looks at the configuration itself.
+func examineConfig(path string) (*config, []finding) {
+	config, problems, err := readConfig(path)
+	if err != nil {
+		f := finding{Name: "configuration", State: wrong, What: err.Error()}
+		if h, ok := errors.AsType[*hinted](err); ok {
+			f.Do = h.hint
+		}
+		return nil, []finding{f}
+	}
+	if len(problems) == 0 {
+		return config, []finding{{Name: "configuration", State: fine, What: path + " is in order"}}
+	}
+	var all []finding
+	for _, p := range problems {
+		all = append(all, finding{"configuration", wrong, p.String(), "correct the file; `spinebox config print` shows every key"})
+	}
+	return nil, all
 }
 
 func printFindings(c *cobra.Command, asJSON bool, all []finding) error {

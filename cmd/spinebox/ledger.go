@@ -112,12 +112,15 @@ func (b *box) quarantined(image string) (digest string, err error) {
 // records is the ledger as the pipeline speaks of it.
 type records struct{ *ledger.Ledger }
 
-func (r records) Known(digest string) (bool, error) {
-	_, err := r.Image(digest)
-	if errors.Is(err, ledger.ErrNotFound) {
-		return false, nil
+func (r records) Last(digest string) (attempt int, outcome spine.Outcome, err error) {
+	img, err := r.Image(digest)
+	switch {
+	case errors.Is(err, ledger.ErrNotFound):
+		return 0, "", nil
+	case err != nil:
+		return 0, "", err
 	}
-	return err == nil, err
+	return img.Attempt, img.Decision.Outcome, nil
 }
 
 func (r records) Commit(img *spine.Image, seen spine.Sighting, message func(uint64) ([]byte, string, error)) error {

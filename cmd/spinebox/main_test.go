@@ -143,6 +143,9 @@ func makePicture(kind string, seed uint64) ([]byte, error) {
 	case "cut":
 		err := png.Encode(&b, img)
 		return b.Bytes()[:b.Len()/2], err
+	case "torn": // what nobody knows
+		err := png.Encode(&b, img)
+		return b.Bytes()[100:], err
 	case "grey", "wide", "small", "colour":
 		err := png.Encode(&b, img)
 		return b.Bytes(), err

@@ -42,7 +42,7 @@ the model was made. The running service goes on answering meanwhile, and takes
 the new model between two X-rays.`,
 		Example: `  sudo -u spinebox spinebox model install /srv/models/resnet50-7 --activate
   spinebox model list`,
-	}, installCommand(), listCommand(), showCommand(), activateCommand(), rollbackCommand())
+	}, installCommand(), listCommand(), showCommand(), activateCommand(), rollbackCommand(), deactivateCommand(), removeCommand())
 }
 
 // modelSubcommand adds the shared flags and calls run with them.
@@ -213,10 +213,7 @@ type activation struct {
 // activate asks the running service, or without one changes what the next
 // service finds.
 func activate(ctx context.Context, c *config, o modelOptions, digest string) error {
-	if c.Models.Path != "" {
-		return withHint(fmt.Errorf("the configuration names the model itself, in models.path"), "remove models.path from it, so that the box uses installed models")
-	}
-	if err := c.asOwner(); err != nil {
+	if err := c.changeable(); err != nil {
 		return err
 	}
 	var done struct{}
@@ -232,6 +229,14 @@ func activate(ctx context.Context, c *config, o modelOptions, digest string) err
 		return err
 	}
 	return printOne(c, o, digest, "is active for the "+o.reader+" reader: "+state)
+}
+
+// changeable says why this command cannot change which models the box uses.
+func (c *config) changeable() error {
+	if c.Models.Path != "" {
+		return withHint(fmt.Errorf("the configuration names the model itself, in models.path"), "remove models.path from it, so that the box uses installed models")
+	}
+	return c.asOwner()
 }
 
 // asOwner refuses to write what the service could not read.

@@ -12,10 +12,17 @@ import (
 	"spinebox/explain"
 	"spinebox/internal/spine"
 	"spinebox/runtime/xray"
+	"spinebox/sync/wire"
 )
 
-func newView(img *spine.Image) kiosk.View {
-	return kiosk.View{ID: img.Digest[:12], Finished: img.Finished, Decision: img.Decision, Readings: img.Readings}
+// newView names an image as the hub does, and one in quarantine also as the
+// commands and the log do.
+func newView(key wire.SiteKey, img *spine.Image) kiosk.View {
+	v := kiosk.View{ID: wire.ImageID(key, img)[:12], Finished: img.Finished, Decision: img.Decision, Readings: img.Readings}
+	if img.Decision.Outcome == spine.Failed {
+		v.File = img.Digest[:12]
+	}
+	return v
 }
 
 // legend draws the map's colours from the least to the most, as they are laid

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"spinebox/internal/spine"
+	"spinebox/sync/wire"
 )
 
 // Every X-ray of a series keeps its picture, and files are made when asked for.
@@ -15,7 +16,7 @@ func TestPaint(t *testing.T) {
 	heatmap := &spine.Heatmap{Width: 1, Height: 2, Values: []float32{0, 1}, Max: 1, Content: spine.Rect{X1: 1, Y1: 1}}
 	img := &spine.Image{Digest: "0123456789abcdef", Decision: spine.Decision{Outcome: spine.Classified, Label: spine.Normal},
 		Readings: []spine.Reading{{Label: spine.Normal, Heatmap: heatmap}, {Label: spine.Normal}}}
-	view := newView(img)
+	view := newView(wire.SiteKey{}, img)
 	paint(&view, img, picture)
 	for range 2 { // two may look
 		raw, err := view.Preview()
@@ -39,11 +40,11 @@ func TestPaint(t *testing.T) {
 	}
 	// What is withheld shows no map; what could not be decoded, nothing.
 	img.Decision = spine.Decision{Outcome: spine.Refused, Code: spine.NotSpine}
-	view = newView(img)
+	view = newView(wire.SiteKey{}, img)
 	if paint(&view, img, picture); view.Preview == nil || view.Maps != nil {
 		t.Error("a withheld answer shows a map, or no X-ray")
 	}
-	view = newView(img)
+	view = newView(wire.SiteKey{}, img)
 	if paint(&view, img, nil); view.Preview != nil {
 		t.Error("there is a picture of nothing")
 	}

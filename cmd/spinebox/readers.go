@@ -174,6 +174,19 @@ func (r readers) phantom() bool {
 	return slices.ContainsFunc(r.opened, func(m reader) bool { return m.Description().Phantom })
 }
 
+// gaps says in words what the models have no limits for.
+func (r readers) gaps() []string {
+	var gaps []string
+	for _, m := range r.opened {
+		for _, gap := range m.Description().Gaps() {
+			if !slices.Contains(gaps, gap) {
+				gaps = append(gaps, gap)
+			}
+		}
+	}
+	return gaps
+}
+
 // thresholds are everything that decides, by name, beside the networks: the
 // fixed rules and each reader's limits.
 func (r readers) thresholds(rules pipeline.Rules) map[string]float64 {

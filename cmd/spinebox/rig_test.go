@@ -2,9 +2,9 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
@@ -181,10 +181,9 @@ func (p *process) end() error {
 // status asks the service as `spinebox status` does.
 func (r *rig) status() (spine.Status, error) {
 	var s spine.Status
-	raw, err := askStatus(r.kiosk)
-	if err == nil {
-		err = json.Unmarshal(raw, &s)
-	}
+	ctx, stop := context.WithTimeout(r.t.Context(), statusWait)
+	defer stop()
+	err := ask(ctx, r.path("data"), "status", struct{}{}, &s)
 	return s, err
 }
 

@@ -23,10 +23,26 @@ func (b *box) Taken() {
 func (b *box) Answered(img *spine.Image, picture *spine.Picture) {
 	b.health.Answered(img.Timings)
 	if b.kiosk != nil {
-		view := newView(img)
+		view := newView(b.origin.Key, img)
 		paint(&view, img, picture)
 		b.kiosk.Show(view)
 	}
+}
+
+// Repeated shows the answer that a file's bytes have, as the latest: somebody
+// has sent the X-ray again and waits.
+func (b *box) Repeated(digest string, at time.Time) {
+	if b.kiosk == nil {
+		return
+	}
+	img, err := b.ledger.Image(digest)
+	if err != nil {
+		b.log.Warn("a known image that came again is not shown", "image", digest[:12], "error", err)
+		return
+	}
+	view := newView(b.origin.Key, img)
+	view.Again = at
+	b.kiosk.Show(view)
 }
 
 func (b *box) Done(left int) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -176,7 +177,13 @@ func TestTheRoomHearsThatTheBoxStarts(t *testing.T) {
 	r.must(os.Remove(description))
 	r.must(unix.Mkfifo(description, 0o600)) // reading it waits for a writer
 	box := r.serve()
-	r.until(box, "the page answers", func(s spine.Status) bool { return !s.Ready && s.Version != "" })
+	r.until(box, "the service answers", func(s spine.Status) bool { return !s.Ready && s.Version != "" })
+	page, err := http.Get("http://" + r.kiosk + "/")
+	r.must(err)
+	r.must(page.Body.Close())
+	if page.StatusCode != http.StatusOK {
+		t.Errorf("the page answers %s", page.Status)
+	}
 	f, err := os.OpenFile(description, os.O_WRONLY, 0)
 	r.must(err)
 	r.must(f.Close())

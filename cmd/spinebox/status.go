@@ -1,13 +1,13 @@
 package main
 
 import (
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -15,6 +15,9 @@ import (
 
 	"spinebox/internal/spine"
 )
+
+// statusWait is how long the service may take to answer.
+const statusWait = 5 * time.Second
 
 func statusCommand() *cobra.Command {
 	var path string
@@ -30,21 +33,21 @@ func statusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if config.Kiosk.Listen == "" {
-				return withHint(errors.New("the configuration has no kiosk, so there is nobody to ask"),
-					"give kiosk.listen an address such as 127.0.0.1:8480, or look with `systemctl status spinebox`")
-			}
-			raw, err := askStatus(config.Kiosk.Listen)
-			if err != nil {
+			ctx, stop := context.WithTimeout(c.Context(), statusWait)
+			defer stop()
+			var s spine.Status
+			err = ask(ctx, config.Data, "status", struct{}{}, &s)
+			if errors.Is(err, errNotRunning) {
 				return withHint(err, "`systemctl status spinebox` says whether it runs, `journalctl -u spinebox` why not")
 			}
-			if asJSON {
-				_, err = c.OutOrStdout().Write(raw)
+			if err != nil {
 				return err
 			}
-			var s spine.Status
-			if err := json.Unmarshal(raw, &s); err != nil {
-				return fmt.Errorf("understand the service's answer: %w", err)
+			if asJSON {
+				return printJSON(c.OutOrStdout(), struct {
+					spine.Status
+					Use string `json:"use"`
+				}{s, spine.IntendedUse})
 			}
 			return printStatus(c.OutOrStdout(), s)
 		},
@@ -52,24 +55,6 @@ func statusCommand() *cobra.Command {
 	c.Flags().StringVar(&path, "config", defaultPath, "configuration `FILE` of the service")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the service's own JSON")
 	return c
-}
-
-// askStatus returns the service's status as JSON.
-func askStatus(address string) ([]byte, error) {
-	client := http.Client{Timeout: 5 * time.Second}
-	response, err := client.Get("http://" + address + "/api/status")
-	if err != nil {
-		return nil, fmt.Errorf("no service answers: %w", err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("what answers at %s is not spinebox (%s)", address, response.Status)
-	}
-	raw, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
-	if err != nil {
-		return nil, fmt.Errorf("read the service's answer: %w", err)
-	}
-	return raw, nil
 }
 
 func printStatus(out io.Writer, s spine.Status) error {
@@ -92,6 +77,9 @@ func printStatus(out io.Writer, s spine.Status) error {
 	line("version", "%s, running since %s", s.Version, s.Started.Local().Format("2006-01-02 15:04:05"))
 	for _, m := range s.Models {
 		line("model", "%s %s (%.12s)%s", m.Name, m.Version, m.Digest, map[bool]string{true: ", not signed"}[s.Unsigned])
+	}
+	if len(s.Gaps) > 0 {
+		line("no limits", "for %s", strings.Join(s.Gaps, "; "))
 	}
 	if s.Reading != "" {
 		line("reading", "%s", s.Reading)

@@ -41,6 +41,7 @@ func (b *box) announce(opened []reader, took time.Duration) {
 	}
 	b.health.Update(func(s *spine.Status) {
 		s.Ready, s.Models, s.Unsigned, s.Phantom, s.Reading = true, all.ids(), all.unsigned(), all.phantom(), all.way
+		s.Gaps = all.gaps()
 	})
 }
 
@@ -92,7 +93,48 @@ func (b *box) activate(ctx context.Context, a activation) (any, error) {
 	if err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
-	former := b.readers.opened[place:min(place+1, len(b.readers.opened))]
+	b.seat(next, known, b.readers.opened[place:min(place+1, len(b.readers.opened))])
+	b.announce([]reader{{m}}, time.Since(began))
+	return struct{}{}, nil
+}
+
+// deactivate lets the second reader read no more, between two images.
+func (b *box) deactivate(ctx context.Context, _ struct{}) (any, error) {
+	b.swapping.Lock()
+	defer b.swapping.Unlock()
+	if len(b.readers.opened) < 2 {
+		return nil, fmt.Errorf("reader %s: %w", slots.Second, slots.ErrEmpty)
+	}
+	began := time.Now()
+	var opened []reader
+	next, former := readers{}.with(0, b.readers.opened[0]), b.readers.opened[1:]
+	if !b.readers.opened[0].Heatmaps() && b.readers.opened[0].Description().Explained() {
+		// Who reads alone shows where it looked.
+		m, err := b.config.openBehind(ctx, b.readers.opened[0].Folder(), b.config.inferOptions(0, 1), b.decoder.Decode)
+		if err != nil {
+			return nil, err
+		}
+		opened = []reader{{m}}
+		next, former = readers{}.with(0, opened[0]), b.readers.opened
+	}
+	known, err := next.testPictures(ctx, b.decoder.Decode)
+	if err == nil {
+		err = b.config.slots().Deactivate(slots.Second)
+	}
+	if err != nil {
+		for _, m := range opened {
+			err = errors.Join(err, m.Close())
+		}
+		return nil, err
+	}
+	b.seat(next, known, former)
+	b.announce(opened, time.Since(began))
+	return struct{}{}, nil
+}
+
+// seat lets other readers answer from the next image on, and closes the former
+// ones when their last image is done.
+func (b *box) seat(next readers, known []testPicture, former []reader) {
 	b.readers, b.known = next, known
 	judge, decides := b.judge()
 	b.pipeline.Replace(judge, decides, func() {
@@ -103,6 +145,4 @@ func (b *box) activate(ctx context.Context, a activation) (any, error) {
 			b.log.Info("the former model is closed", "name", m.id().Name, "version", m.id().Version)
 		}
 	})
-	b.announce([]reader{{m}}, time.Since(began))
-	return struct{}{}, nil
 }

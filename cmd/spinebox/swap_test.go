@@ -76,6 +76,20 @@ func (s *swaps) swap(count int) {
 	}
 }
 
+// read waits until so many more images have been read. What a reading needs stays
+// with the process until the next swap gives it back: without a reading between
+// them, two looks at its memory see two different things.
+func (s *swaps) read(images int) {
+	s.t.Helper()
+	settled := func() int { return strings.Count(s.box.log.String(), `msg="an image is settled"`) }
+	want := settled() + images
+	for end := time.Now().Add(time.Minute); settled() < want; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			s.t.Fatalf("no image was read within a minute\n%s", s.box.log)
+		}
+	}
+}
+
 // settled waits until every file has its answer, and none has two.
 func (s *swaps) settled() {
 	s.t.Helper()
@@ -220,6 +234,7 @@ func TestTortureSwaps(t *testing.T) {
 	var memory []float64
 	for i := range count {
 		s.swap(i + 1)
+		s.read(2)
 		memory = append(memory, s.resident())
 	}
 	close(stop)

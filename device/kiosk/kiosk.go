@@ -29,9 +29,11 @@ import (
 
 // View is one image as the room sees it.
 type View struct {
-	// ID names the result in a few characters, such as the first eight of the
-	// image's digest. A view with the ID of an earlier one replaces it.
+	// ID names the image in a few characters. A view with the ID of an earlier
+	// one replaces it; of the same result, it keeps the pictures.
 	ID       string
+	File     string    // names its file in quarantine; "": it is not there
+	Again    time.Time // when its bytes came once more; zero: they did not
 	Finished time.Time
 	Decision spine.Decision
 	Readings []spine.Reading
@@ -122,15 +124,19 @@ func checkListen(listen string, remote bool) error {
 
 // Show puts a result on the page.
 func (s *Server) Show(v View) {
-	next := newShown(v)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	kept := []shown{next}
+	kept := []shown{{}}
 	for _, old := range s.shown {
-		if old.result.ID != v.ID && len(kept) < s.o.Recent {
+		if old.result.ID == v.ID {
+			if v.Preview == nil && old.result.Finished.Equal(v.Finished) {
+				v.Preview, v.Maps = old.preview, old.overlays
+			}
+		} else if len(kept) < s.o.Recent {
 			kept = append(kept, old)
 		}
 	}
+	kept[0] = newShown(v)
 	s.shown = kept
 	s.announce()
 }

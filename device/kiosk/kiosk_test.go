@@ -304,6 +304,8 @@ func TestNoticeSaysWhatTheModelsAreGoodFor(t *testing.T) {
 	for want, s := range map[string]spine.Status{
 		"":                              {},
 		"Demonstration: unsigned model": {Unsigned: true},
+		"Model without all limits":      {Gaps: []string{"how sure an answer is"}},
+		"Demonstration: unsigned model, without all limits":     {Unsigned: true, Gaps: []string{"how sure an answer is"}},
 		"Demonstration: model trained on made X-rays":           {Phantom: true},
 		"Demonstration: unsigned model, trained on made X-rays": {Unsigned: true, Phantom: true},
 	} {

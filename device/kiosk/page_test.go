@@ -41,7 +41,7 @@ func TestPageShowsResultsAsTheyCome(t *testing.T) {
 	s.Show(classified("aa11", spine.Scoliosis))
 	b.says("headline", "Scoliosis")
 	b.says("percent", "94 % calibrated probability")
-	b.says("about", "result aa11 · resnet50-random 3")
+	b.says("about", "image aa11 · resnet50-random 3")
 	b.Until(`document.getElementById("when").innerText.startsWith("` + finished.Format("2 Jan 15:04:05") + `")`)
 	b.Until(overlayShown)
 	if got := ask[string](b, `document.querySelector(".use").innerText`); got != spine.IntendedUse {
@@ -88,7 +88,7 @@ func TestPageShowsResultsAsTheyCome(t *testing.T) {
 	for i := range 25 { // nothing grows; pictures that are gone before they are asked for are missed in the browser's log
 		s.Show(classified(fmt.Sprint("dd", i), spine.Normal))
 	}
-	b.Until(`document.getElementById("about").innerText.includes("result dd24")`)
+	b.Until(`document.getElementById("about").innerText.includes("image dd24")`)
 	if got := ask[[]int](b, `[document.querySelectorAll("#recent li").length, document.querySelectorAll("img").length]`); got[0] != 20 || got[1] != 5 {
 		t.Errorf("%d results and %d pictures on the page", got[0], got[1])
 	}
@@ -155,6 +155,58 @@ func TestPageByKeyboard(t *testing.T) {
 	}
 }
 
+// Whoever sends an X-ray again waits for its answer.
+func TestSameFileAgain(t *testing.T) {
+	s, b := visit(t, 1280, 720)
+	first := classified("a", spine.Scoliosis)
+	s.Show(first)
+	s.Show(classified("b", spine.Normal))
+	b.says("headline", "Normal")
+	if ask[bool](b, `document.getElementById("again").checkVisibility()`) {
+		t.Error("what came once came again")
+	}
+	first.Again, first.Preview, first.Maps = time.Now(), nil, nil
+	s.Show(first)
+	b.says("headline", "Scoliosis")
+	b.Until(`document.getElementById("again").innerText.includes("came again at")`)
+	b.Until(overlayShown) // its pictures are kept
+	if n := ask[int](b, `document.querySelectorAll("#recent li").length`); n != 2 {
+		t.Errorf("%d results in the list", n)
+	}
+}
+
+// A file that is no X-ray takes no answer from the screen.
+func TestForeignFileStandsInTheListAlone(t *testing.T) {
+	s, b := visit(t, 1280, 720)
+	foreign := func(id string) View {
+		v := refused(id, spine.Unsupported)
+		v.Decision.Foreign, v.Preview = true, nil
+		return v
+	}
+	s.Show(foreign("text1"))
+	b.says("headline", "No answer") // there is nothing else
+	s.Show(classified("a", spine.Scoliosis))
+	b.says("headline", "Scoliosis")
+	s.Show(foreign("text2"))
+	b.Until(`document.querySelectorAll("#recent li").length === 3`)
+	b.says("headline", "Scoliosis")
+	if ask[bool](b, `document.getElementById("earlier").checkVisibility()`) {
+		t.Error("the answer is called an earlier one")
+	}
+	b.press(kb.ArrowUp)
+	b.says("headline", "No answer")
+	b.says("which", "No X-ray, 1 of 3")
+	s.Show(foreign("text3")) // no reason to turn the page
+	b.Until(`document.querySelectorAll("#recent li").length === 4`)
+	b.says("which", "No X-ray, 2 of 4")
+	b.press(kb.Home)
+	b.says("headline", "Scoliosis")
+	s.Show(refused("dicom", spine.Unsupported)) // an X-ray that the box cannot read is one
+	b.says("headline", "No answer")
+	s.Show(classified("b", spine.Normal))
+	b.says("headline", "Normal")
+}
+
 // reds lists what is visibly red: of text, ground or border.
 const reds = `[...document.querySelectorAll("body, body *")].filter((e) => e.checkVisibility()).flatMap((e) => {
 	const s = getComputedStyle(e);
@@ -177,7 +229,7 @@ func TestRedIsNeverAFinding(t *testing.T) {
 	}
 	for _, v := range views {
 		s.Show(v)
-		b.Until(fmt.Sprintf(`document.getElementById("about").innerText.startsWith("result %s ")`, v.ID))
+		b.Until(fmt.Sprintf(`document.getElementById("about").innerText.startsWith("image %s ")`, v.ID))
 		if got := ask[[]string](b, reds); len(got) > 0 {
 			t.Errorf("%s %s: red on the page: %q", v.Decision.Outcome, v.Decision.Label, got)
 		}
@@ -256,7 +308,7 @@ func TestReadableOnEveryScreen(t *testing.T) {
 			}
 			for _, v := range views {
 				s.Show(v)
-				b.Until(fmt.Sprintf(`document.getElementById("about").innerText.startsWith("result %s")`, v.ID))
+				b.Until(fmt.Sprintf(`document.getElementById("about").innerText.startsWith("image %s")`, v.ID))
 				b.Until(`document.getElementById("picture1").checkVisibility() && document.getElementById("next").checkVisibility()`)
 				check(v.ID)
 				if film := ask[float64](b, `document.getElementById("picture1").getBoundingClientRect().height`); film < float64(size[1])/4 {

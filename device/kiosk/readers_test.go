@@ -184,10 +184,10 @@ func TestArrowsThroughTheLastTwenty(t *testing.T) {
 		for i := range 20 {
 			s.Show(classified(fmt.Sprintf("n%02d", i), spine.Normal))
 		}
-		b.Until(`document.getElementById("about").innerText.startsWith("result n19")`)
+		b.Until(`document.getElementById("about").innerText.startsWith("image n19")`)
 		for i := 18; i >= 0; i-- {
 			b.press(kb.ArrowDown)
-			b.Until(fmt.Sprintf(`document.getElementById("about").innerText.startsWith("result n%02d")`, i))
+			b.Until(fmt.Sprintf(`document.getElementById("about").innerText.startsWith("image n%02d")`, i))
 			if !ask[bool](b, `(() => { const r = document.querySelector("#recent [aria-current]").getBoundingClientRect(), l = document.getElementById("recent").getBoundingClientRect(); return r.top >= l.top - 1 && r.bottom <= l.bottom + 1; })()`) {
 				t.Fatalf("%v: result n%02d is looked at and not in view", size, i)
 			}

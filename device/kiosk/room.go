@@ -53,10 +53,14 @@ func notice(s spine.Status) string {
 	switch {
 	case s.Unsigned && s.Phantom:
 		return "Demonstration: unsigned model, trained on made X-rays"
+	case s.Unsigned && len(s.Gaps) > 0:
+		return "Demonstration: unsigned model, without all limits"
 	case s.Unsigned:
 		return "Demonstration: unsigned model"
 	case s.Phantom:
 		return "Demonstration: model trained on made X-rays"
+	case len(s.Gaps) > 0:
+		return "Model without all limits"
 	}
 	return ""
 }

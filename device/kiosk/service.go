@@ -76,7 +76,11 @@ func models(s spine.Status) group {
 	case s.Check.Error != "":
 		check.Text, check.Wait = "not answered as it must be", true
 	}
-	return group{g.Title, append(g.Lines, signed, trained, check)}
+	limits := line{Name: "Not looked at", Text: "nothing that should be"}
+	if len(s.Gaps) > 0 {
+		limits = line{Name: "Not looked at", Text: strings.Join(s.Gaps, "; "), Wait: true}
+	}
+	return group{g.Title, append(g.Lines, signed, trained, limits, check)}
 }
 
 // thresholds are shown by their names, whatever they are: what decides beside

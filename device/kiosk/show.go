@@ -30,7 +30,9 @@ func (s shown) overlay(number string) Picture {
 type result struct {
 	ID       string        `json:"id"`
 	Key      string        `json:"key"` // differs when the same ID is shown anew
+	File     string        `json:"file,omitempty"`
 	Finished time.Time     `json:"finished"`
+	Again    time.Time     `json:"again,omitzero"`
 	Outcome  spine.Outcome `json:"outcome"`
 	Code     spine.Code    `json:"code,omitempty"`
 	Headline string        `json:"headline"`           // the answer in a word or two
@@ -39,6 +41,7 @@ type result struct {
 	Readers  []reader      `json:"readers,omitempty"`  // only when there is an answer
 	Models   []string      `json:"models,omitempty"`   // that looked at it
 	Picture  string        `json:"picture,omitempty"`  // its address
+	Foreign  bool          `json:"foreign,omitempty"`  // no X-ray at all: it stands in the list alone
 }
 
 // reader is one network's reading of an image.
@@ -60,10 +63,16 @@ func newShown(v View) shown {
 	r := result{
 		ID:       v.ID,
 		Key:      fmt.Sprintf("%s-%d", v.ID, v.Finished.UnixNano()),
+		File:     v.File,
 		Finished: v.Finished,
+		Again:    v.Again,
 		Outcome:  v.Decision.Outcome,
 		Code:     v.Decision.Code,
 		Sentence: v.Decision.Code.Sentence(),
+		Foreign:  v.Decision.Foreign,
+	}
+	if !v.Again.IsZero() {
+		r.Key += fmt.Sprintf("-%d", v.Again.UnixNano())
 	}
 	for _, reading := range v.Readings {
 		r.Models = append(r.Models, modelName(reading.Model))

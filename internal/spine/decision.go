@@ -86,6 +86,10 @@ var ErrBox = errors.New("the box cannot work")
 type Fault struct {
 	Code   Code
 	Reason string // for the log and the quarantine note; never a patient's data
+
+	// Foreign says that the file is of a kind that no X-ray comes in, a text or
+	// an archive: nobody waits for its answer.
+	Foreign bool `json:",omitempty"`
 }
 
 func (f *Fault) Error() string { return fmt.Sprintf("%s: %s", f.Code, f.Reason) }
@@ -121,6 +125,7 @@ type Decision struct {
 	Label   Label // only when classified
 	Reason  string
 	Stage   Stage `json:",omitempty"` // only when failed
+	Foreign bool  `json:",omitempty"` // as of a Fault
 }
 
 // Image is the box's record of one image: identity, answer, times. Its fields

@@ -17,6 +17,9 @@ type Status struct {
 	// that one of them was trained on made X-rays.
 	Unsigned bool `json:"unsigned"`
 	Phantom  bool `json:"phantom"`
+	// Gaps says in words what one of the models has no limit for, and the box
+	// therefore does not look at.
+	Gaps []string `json:"gaps,omitempty"`
 	// Thresholds are what decides beside the network, by name.
 	Thresholds map[string]float64 `json:"thresholds,omitempty"`
 	// Check is the last picture with a known answer that a model was asked.

@@ -270,13 +270,16 @@ func (d *Decoder) take(c *child, a answer) (*spine.Picture, error) {
 			return nil, err
 		}
 		n := len(raw) / a.CodeBytes
+		greys := rest[:n]
 		if a.CodeBytes == 1 {
-			for i, code := range raw {
-				rest[i] = table[code]
+			table := (*[1 << 8]float32)(table) // a code is never beyond
+			for i, code := range raw[:n] {
+				greys[i] = table[code]
 			}
 		} else {
-			for i := range rest[:n] {
-				rest[i] = table[binary.NativeEndian.Uint16(raw[2*i:])]
+			table := (*[1 << 16]float32)(table)
+			for i := range greys {
+				greys[i] = table[binary.NativeEndian.Uint16(raw[2*i:])]
 			}
 		}
 		rest = rest[n:]

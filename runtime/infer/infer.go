@@ -13,7 +13,6 @@ import (
 	"maps"
 	"math"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -309,8 +308,8 @@ func (m *Model) Close() error {
 	m.closed = true
 	err := m.session.Close()
 	m.session, m.graph, m.fetches, m.top = nil, nil, nil, nil
-	debug.FreeOSMemory() // and the tensors that nobody holds
-	trim()
+	m.image, m.class = tf.Output{}, tf.Output{} // they hold the graph
+	release()
 	return err
 }
 

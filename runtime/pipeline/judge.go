@@ -239,11 +239,11 @@ func decline(err error) spine.Decision {
 	if errors.Is(err, context.DeadlineExceeded) {
 		code = spine.Timeout
 	}
-	reason := err.Error()
+	d := spine.Decision{Outcome: code.Outcome(), Code: code, Reason: err.Error()}
 	if f, ok := errors.AsType[*spine.Fault](err); ok {
-		reason = f.Reason
+		d.Reason, d.Foreign = f.Reason, f.Foreign
 	}
-	return spine.Decision{Outcome: code.Outcome(), Code: code, Reason: reason}
+	return d
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

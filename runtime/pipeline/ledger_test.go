@@ -16,12 +16,15 @@ import (
 // badger is the real ledger as the pipeline speaks of it.
 type badger struct{ *ledger.Ledger }
 
-func (b badger) Known(digest string) (bool, error) {
-	_, err := b.Image(digest)
-	if errors.Is(err, ledger.ErrNotFound) {
-		return false, nil
+func (b badger) Last(digest string) (attempt int, outcome spine.Outcome, err error) {
+	img, err := b.Image(digest)
+	switch {
+	case errors.Is(err, ledger.ErrNotFound):
+		return 0, "", nil
+	case err != nil:
+		return 0, "", err
 	}
-	return err == nil, err
+	return img.Attempt, img.Decision.Outcome, nil
 }
 
 func (b badger) Commit(img *spine.Image, seen spine.Sighting, message func(uint64) ([]byte, string, error)) error {

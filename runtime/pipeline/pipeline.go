@@ -38,6 +38,14 @@ type Claim struct {
 	Received time.Time // when the copy was on disk
 }
 
+// origin is where a claim's copy lies.
+type origin int
+
+const (
+	fromShare      origin = iota // in the spool, since it is on a share
+	fromQuarantine               // where it is since it failed
+)
+
 func (c Claim) sighting() spine.Sighting {
 	return spine.Sighting{Source: c.Source, Name: c.Name, Size: c.Size, ModTime: c.ModTime, Inode: c.Inode, Digest: c.Digest}
 }
@@ -52,8 +60,9 @@ var (
 
 // Ledger is where results become lasting.
 type Ledger interface {
-	// Known reports whether the image with this digest has its result.
-	Known(digest string) (bool, error)
+	// Last returns the attempt and the outcome of the image's current result;
+	// attempt 0 for an image that has none.
+	Last(digest string) (attempt int, outcome spine.Outcome, err error)
 
 	// Duplicate notes that a file holds the bytes of a known image, and
 	// reports whether that was news.
@@ -74,6 +83,8 @@ type Observer interface {
 	// Answered says that an image has its lasting result. The picture is nil
 	// when the file could not be decoded.
 	Answered(img *spine.Image, picture *spine.Picture)
+	// Repeated says that a file held the bytes of an image that has its result.
+	Repeated(digest string, at time.Time)
 	// Done says that an image is not in hand any more, whatever became of it,
 	// and how many still are.
 	Done(left int)
@@ -163,17 +174,22 @@ func (p *Pipeline) Quarantine() Quarantine { return p.quarantine }
 // finished all the same, within its limit; one that waits for the network is
 // left for another time, with the error of ctx.
 func (p *Pipeline) Handle(ctx context.Context, c Claim) error {
-	known, err := p.Ledger.Known(c.Digest)
+	last, _, err := p.Ledger.Last(c.Digest)
 	if err != nil {
 		return fmt.Errorf("look up image %.12s: %w", c.Digest, err)
 	}
 	p.taken()
 	defer p.done()
-	if known {
+	if last > 0 {
 		p.deaths.forget(c.Digest)
 		return p.duplicate(c)
 	}
-	if err := p.answer(ctx, c, 1); !errors.Is(err, ErrKnown) {
+	// After a ledger was lost, the quarantine still knows how often the hub has
+	// been told: what comes now supersedes it, there as here.
+	if file, err := p.quarantine.Get(c.Digest); err == nil {
+		last = file.Last().Attempt
+	}
+	if err := p.answer(ctx, c, last+1, fromShare); !errors.Is(err, ErrKnown) {
 		return err
 	}
 	return p.duplicate(c)
@@ -181,14 +197,14 @@ func (p *Pipeline) Handle(ctx context.Context, c Claim) error {
 
 // answer judges an image and settles it. It returns ErrKnown when the image
 // has its result of this attempt already.
-func (p *Pipeline) answer(ctx context.Context, c Claim, attempt int) error {
+func (p *Pipeline) answer(ctx context.Context, c Claim, attempt int, from origin) error {
 	seat := p.take()
 	defer seat.images.Done()
 	verdict, err := p.verdict(ctx, seat.judge, c)
 	if err != nil {
 		return err
 	}
-	if attempt == 1 && verdict.Decision.Outcome == spine.Failed {
+	if from == fromShare && verdict.Decision.Outcome == spine.Failed {
 		// Somebody removed the copy: that says nothing of the image, and there is
 		// nothing to keep in quarantine. The share has the file, or takes it anew.
 		if _, err := os.Stat(c.Path); errors.Is(err, fs.ErrNotExist) {
@@ -203,7 +219,7 @@ func (p *Pipeline) answer(ctx context.Context, c Claim, attempt int) error {
 		img.Width, img.Height, img.SOPInstanceUID = v.Width, v.Height, v.Facts.SOPInstanceUID
 	}
 	p.decide(img, verdict.Decision, verdict.Readings)
-	if err := p.settle(seat, img, c); err != nil {
+	if err := p.settle(seat, img, c, from); err != nil {
 		return err
 	}
 	p.deaths.forget(c.Digest)
@@ -255,23 +271,23 @@ func (p *Pipeline) decide(img *spine.Image, d spine.Decision, readings []spine.R
 //
 // The same bytes may be in hand twice, from two shares. Whichever comes second
 // is ErrKnown before it touches the quarantine.
-func (p *Pipeline) settle(s *seat, img *spine.Image, c Claim) error {
+func (p *Pipeline) settle(s *seat, img *spine.Image, c Claim, from origin) error {
 	p.settling.Lock()
 	defer p.settling.Unlock()
-	switch known, err := p.Ledger.Known(c.Digest); {
+	switch last, _, err := p.Ledger.Last(c.Digest); {
 	case err != nil:
 		return fmt.Errorf("look up image %.12s: %w", c.Digest, err)
-	case known && img.Attempt == 1:
+	case last > 0 && from == fromShare:
 		return ErrKnown
 	}
-	unsendable, err := p.commit(s, img, c)
+	unsendable, err := p.commit(s, img, c, from)
 	if errors.Is(err, ErrConflict) {
 		p.decide(img, decline(spine.Faultf(spine.Conflict, "another image has this SOPInstanceUID")), nil)
-		unsendable, err = p.commit(s, img, c)
+		unsendable, err = p.commit(s, img, c, from)
 	}
 	if unsendable {
 		p.decide(img, at(spine.Sending, decline(fmt.Errorf("its result cannot be sent: %w", err))), nil)
-		_, err = p.commit(s, img, c)
+		_, err = p.commit(s, img, c, from)
 	}
 	if err != nil {
 		return fmt.Errorf("commit image %.12s: %w", c.Digest, err)
@@ -294,14 +310,14 @@ func (p *Pipeline) settle(s *seat, img *spine.Image, c Claim) error {
 // lies there before the ledger says so: the other way round, a crash between
 // the two would leave a failure without its file. unsendable says that no
 // message could be made of the image as it is.
-func (p *Pipeline) commit(s *seat, img *spine.Image, c Claim) (unsendable bool, err error) {
+func (p *Pipeline) commit(s *seat, img *spine.Image, c Claim, from origin) (unsendable bool, err error) {
 	if img.Decision.Outcome == spine.Failed {
 		if err := p.quarantine.keep(c, img); err != nil {
 			return false, err
 		}
 	}
 	seen := c.sighting()
-	if img.Attempt > 1 { // it comes from quarantine, not from the share
+	if from == fromQuarantine {
 		seen = spine.Sighting{}
 	}
 	err = p.Ledger.Commit(img, seen, func(uint64) ([]byte, string, error) {
@@ -319,6 +335,11 @@ func (p *Pipeline) duplicate(c Claim) error {
 		return fmt.Errorf("note duplicate of image %.12s: %w", c.Digest, err)
 	}
 	p.Log.Debug("a file holds a known image", "image", short(c.Digest), "counted", counted)
+	if counted {
+		p.observing.Lock()
+		defer p.observing.Unlock()
+		p.Observer.Repeated(c.Digest, p.Now())
+	}
 	return nil
 }
 

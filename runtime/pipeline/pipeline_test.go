@@ -41,11 +41,11 @@ func (b *books) failing(step string) error {
 	return b.fail(step)
 }
 
-func (b *books) Known(digest string) (bool, error) {
+func (b *books) Last(digest string) (int, spine.Outcome, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	_, known := b.images[digest]
-	return known, b.failing("known")
+	img := b.images[digest]
+	return img.Attempt, img.Decision.Outcome, b.failing("known")
 }
 
 func (b *books) Duplicate(seen spine.Sighting) (bool, error) {
@@ -99,10 +99,12 @@ type witness struct {
 	taken, done int
 	most        int // images in hand when another one was done
 	answered    []spine.Image
+	repeated    []string
 }
 
 func (w *witness) Taken()                                      { w.taken++ }
 func (w *witness) Answered(img *spine.Image, _ *spine.Picture) { w.answered = append(w.answered, *img) }
+func (w *witness) Repeated(digest string, _ time.Time)         { w.repeated = append(w.repeated, digest) }
 func (w *witness) Done(left int) {
 	w.done++
 	w.most = max(w.most, left)
@@ -204,6 +206,9 @@ func TestTheSameBytesAgainAreADuplicate(t *testing.T) {
 	b.offer(t, b.drop(t, "b.dcm", "an X-ray"))
 	if len(b.books.messages) != 1 || len(b.books.duplicates) != 1 || len(b.witness.answered) != 1 {
 		t.Errorf("%d results, %d duplicates", len(b.books.messages), len(b.books.duplicates))
+	}
+	if len(b.witness.repeated) != 1 {
+		t.Errorf("the room hears of %d repetitions", len(b.witness.repeated))
 	}
 	if b.witness.taken != b.witness.done {
 		t.Error("the box still shows itself busy")

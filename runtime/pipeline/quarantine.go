@@ -64,11 +64,24 @@ func (q Quarantined) Last() Attempt {
 	return q.Attempts[len(q.Attempts)-1]
 }
 
-// OpenQuarantine makes the folder when it is missing. Nobody but the service's
-// own user may enter it: it holds X-rays and their files' names.
+// gonePrefix begins the name of a file's folder that is being removed.
+const gonePrefix = ".gone-"
+
+// OpenQuarantine makes the folder when it is missing, and removes what was left
+// of files that were discarded. Nobody but the service's own user may enter it:
+// it holds X-rays and their files' names.
 func OpenQuarantine(dir string) (Quarantine, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return Quarantine{}, fmt.Errorf("make the quarantine: %w", err)
+	}
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), gonePrefix) {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+		}
+	}
+	if err != nil {
+		return Quarantine{}, fmt.Errorf("clean the quarantine: %w", err)
 	}
 	return Quarantine{dir}, nil
 }
@@ -205,7 +218,7 @@ func (q Quarantine) Find(prefix string) (Quarantined, error) {
 // Discard removes a file from quarantine for good. It is gone at once and as a
 // whole, whatever happens while its files are removed.
 func (q Quarantine) Discard(digest string) error {
-	gone := filepath.Join(q.dir, ".gone-"+digest)
+	gone := filepath.Join(q.dir, gonePrefix+digest)
 	err := os.RemoveAll(gone)
 	if err == nil {
 		err = os.Rename(q.folder(digest), gone)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+
+	"spinebox/internal/spine"
 )
 
 // Retry judges a file in quarantine once more. Its result is a new attempt
@@ -17,6 +19,14 @@ func (p *Pipeline) Retry(ctx context.Context, digest string) error {
 	if err != nil {
 		return err
 	}
+	last, outcome, err := p.Ledger.Last(digest)
+	if err != nil {
+		return fmt.Errorf("look up image %s: %w", short(digest), err)
+	}
+	if last > 0 && outcome != spine.Failed {
+		// A crash kept the file here after its answer was committed.
+		return p.quarantine.Discard(digest)
+	}
 	p.taken()
 	defer p.done()
 	// What the service died of before may have been the box's own fault.
@@ -25,13 +35,10 @@ func (p *Pipeline) Retry(ctx context.Context, digest string) error {
 		Source: file.Source, Name: file.Name, Path: filepath.Join(p.quarantine.folder(digest), originalName),
 		Digest: digest, Size: file.Size, ModTime: file.Captured, Whole: file.Whole, Received: file.Received,
 	}
-	attempt := file.Last().Attempt + 1
-	err = p.answer(ctx, claim, attempt)
-	if errors.Is(err, ErrKnown) {
-		// The attempt was committed, and a crash kept the file here.
-		return p.quarantine.Discard(digest)
-	}
-	if err != nil {
+	// The note beside the file may be older than the ledger, and the ledger than
+	// the note, where one of them was restored.
+	attempt := max(last, file.Last().Attempt) + 1
+	if err := p.answer(ctx, claim, attempt, fromQuarantine); err != nil {
 		return fmt.Errorf("retry image %s, attempt %d: %w", short(digest), attempt, err)
 	}
 	return p.quarantine.withdraw(digest)

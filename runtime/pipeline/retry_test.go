@@ -65,13 +65,55 @@ func TestRetryOfWhatIsAnswered(t *testing.T) {
 	c.Whole = false
 	b.offer(t, c)
 	img := b.books.images[c.Digest]
-	img.Attempt = 2
+	img.Attempt, img.Decision = 2, spine.Decision{Outcome: spine.Refused, Code: spine.TooSmall}
 	b.books.images[c.Digest] = img
 	if err := b.Retry(t.Context(), c.Digest); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := b.Quarantine().Count(); n != 0 || err != nil || len(b.books.messages) != 1 {
 		t.Errorf("%d files are in quarantine (%v), %d messages", n, err, len(b.books.messages))
+	}
+}
+
+// A note that is older than the ledger, as after a restore: the file is judged,
+// and stays when it fails once more.
+func TestRetryWithAnOldNote(t *testing.T) {
+	b := newBench(t, testJudge(xray, sure))
+	c := b.drop(t, "a.dcm", "one")
+	c.Whole = false
+	b.offer(t, c)
+	img := b.books.images[c.Digest]
+	img.Attempt = 4
+	b.books.images[c.Digest] = img
+	if err := b.Retry(t.Context(), c.Digest); err != nil {
+		t.Fatal(err)
+	}
+	file, content := b.quarantined(t, c.Digest)
+	if file.Last().Attempt != 5 || content != "one" || b.books.images[c.Digest].Attempt != 5 {
+		t.Errorf("in quarantine: %+v with %q; the record: %+v", file, content, b.books.images[c.Digest])
+	}
+}
+
+// The ledger was moved aside, and the file comes from the share once more: what
+// the hub has been told before is superseded.
+func TestLostLedgerBesideAQuarantine(t *testing.T) {
+	b := newBench(t, testJudge(xray, sure))
+	c := b.drop(t, "a.dcm", "one")
+	c.Whole = false
+	b.offer(t, c)
+	if err := b.Retry(t.Context(), c.Digest); err != nil {
+		t.Fatal(err)
+	}
+	clear(b.books.images)
+	again := b.drop(t, "a.dcm", "one")
+	again.Whole = false
+	b.offer(t, again)
+	file, content := b.quarantined(t, c.Digest)
+	if len(file.Attempts) != 3 || file.Last().Attempt != 3 || content != "one" {
+		t.Errorf("in quarantine: %+v with %q", file, content)
+	}
+	if last := b.books.messages[len(b.books.messages)-1]; last.Attempt != 3 {
+		t.Errorf("the hub is told attempt %d", last.Attempt)
 	}
 }
 
@@ -114,5 +156,11 @@ func TestQuarantineListsFindsDiscards(t *testing.T) {
 	}
 	if n, err := q.Count(); n != 1 || err != nil {
 		t.Errorf("%d files, %v", n, err)
+	}
+	if _, err := OpenQuarantine(filepath.Join(b.dir, "quarantine")); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := filepath.Glob(filepath.Join(b.dir, "quarantine", ".gone-*")); len(left) > 0 || err != nil {
+		t.Errorf("opened anew, it still has %q (%v)", left, err)
 	}
 }

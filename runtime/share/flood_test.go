@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -43,4 +44,21 @@ func TestTortureAHundredThousandShortFiles(t *testing.T) {
 		t.Skip("make torture runs it")
 	}
 	flood(t, 100_000)
+}
+
+// Whoever plants a thousand links writes a few lines into the log, not a thousand.
+func TestLinksDoNotFloodTheLog(t *testing.T) {
+	r := newRig(t)
+	for n := range 1000 {
+		r.must(os.Symlink("/nowhere", filepath.Join(r.root, fmt.Sprint("link", n))))
+	}
+	r.write("a.dcm", "picture end")
+	r.scans(4)
+	r.want("picture end")
+	if got := strings.Count(r.log.String(), "left alone on the share"); got != leftAlone+1 {
+		t.Errorf("%d lines about links", got)
+	}
+	if !strings.Contains(r.log.String(), fmt.Sprint("count=", 1000-leftAlone)) {
+		t.Errorf("it is not said how many more:\n%s", r.log)
+	}
 }

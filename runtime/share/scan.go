@@ -232,15 +232,30 @@ func (w *Watcher) observe(found listing) error {
 		}
 	}
 
-	odd := make(map[oddity]bool, len(found.oddities))
-	for _, o := range found.oddities {
-		if !w.odd[o] {
-			w.log.Info("left alone on the share: not a regular file", "inode", o.inode, "kind", o.what)
+	w.leaveAlone(found.oddities)
+	return nil
+}
+
+// leftAlone is how many lines a scan writes of what it leaves alone: whoever
+// writes on the share must not fill the box's disk with its log.
+const leftAlone = 10
+
+// leaveAlone says what is new of what is left alone for good.
+func (w *Watcher) leaveAlone(found []oddity) {
+	odd := make(map[oddity]bool, len(found))
+	unsaid := -leftAlone
+	for _, o := range found {
+		if !w.odd[o] && !odd[o] {
+			if unsaid++; unsaid <= 0 {
+				w.log.Info("left alone on the share: not a regular file", "inode", o.inode, "kind", o.what)
+			}
 		}
 		odd[o] = true
 	}
+	if unsaid > 0 {
+		w.log.Info("left alone on the share: more that are no regular files", "count", unsaid)
+	}
 	w.odd = odd
-	return nil
 }
 
 // forgetEvery is how often the ledger is rid of files that have gone: it reads

@@ -3,6 +3,7 @@ package xray
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"hash/crc32"
 	"image"
 	"image/color"
@@ -34,7 +35,7 @@ func mustDecode(t *testing.T, b []byte) *spine.Picture {
 
 // refuses makes sure that b ends in a fault with the code and a reason that
 // contains the words.
-func refuses(t *testing.T, b []byte, code spine.Code, words string) {
+func refuses(t *testing.T, b []byte, code spine.Code, words string) *spine.Fault {
 	t.Helper()
 	p, err := decodeBytes(b)
 	if err == nil {
@@ -43,6 +44,8 @@ func refuses(t *testing.T, b []byte, code spine.Code, words string) {
 	if spine.CodeOf(err) != code || !bytes.Contains([]byte(err.Error()), []byte(words)) {
 		t.Fatalf("%v; want %s with %q", err, code, words)
 	}
+	fault, _ := errors.AsType[*spine.Fault](err)
+	return fault
 }
 
 // gradient16 is a 16-bit picture whose neighbours differ in their low bits.

@@ -205,10 +205,26 @@ func TestTIFFRefusals(t *testing.T) {
 
 func TestNotAPicture(t *testing.T) {
 	for name, b := range map[string][]byte{
-		"empty": {}, "text": []byte(strings.Repeat("No picture at all. ", 50)), "zeros": make([]byte, 5000), "one byte": {0xff},
+		"empty": {}, "zeros": make([]byte, 5000), "two bytes": {0xff, 0}, "nobody knows": append([]byte{1, 2, 3, 0}, strings.Repeat("?", 200)...),
 		"JPEG without a picture": []byte("\xff\xd8\xff\xd9"), "DICOM's preamble": append(make([]byte, 128), "DICM"...),
 	} {
 		t.Run(name, func(t *testing.T) { refuses(t, b, spine.Corrupt, "") })
+	}
+	// What no X-ray comes in is no X-ray that was damaged.
+	for is, b := range map[string]string{
+		"text": strings.Repeat("No picture at all.\r\n", 50), "text ": "A short note.", "text  ": "Gr\xfc\xdfe aus dem R\xf6ntgen\n", "text   ": "Привет", "PDF": "%PDF-1.7\n%\xe2\xe3\xcf\xd3", "ZIP": "PK\x03\x04\x14\x00",
+	} {
+		is = strings.TrimSpace(is)
+		if !refuses(t, []byte(b), spine.Unsupported, "a "+is+" file").Foreign {
+			t.Errorf("a %s file is not called foreign", is)
+		}
+		if whole, err := Whole(strings.NewReader(b), int64(len(b))); !whole || err != nil {
+			t.Errorf("%s: whole %v, %v", is, whole, err)
+		}
+	}
+	gif := []byte("GIF89a\x01\x00\x01\x00\x00\x00")
+	if refuses(t, gif, spine.Unsupported, "a GIF file").Foreign {
+		t.Error("a picture is called foreign")
 	}
 	for words, b := range map[string]string{
 		"GIF": "GIF89a", "WebP": "RIFF\x00\x00\x00\x00WEBPVP8 ", "PDF": "%PDF-1.7", "HEIF": "\x00\x00\x00\x18ftypheic",

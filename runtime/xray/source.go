@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"strings"
+	"unicode/utf8"
 )
 
 // source reads a file in small pieces, through a window that is filled ahead,
@@ -92,8 +94,8 @@ func (s *source) uint32(off int64, order binary.ByteOrder) (uint32, error) {
 	return order.Uint32(b), nil
 }
 
-// format is what a file is by its content: one of the four constants, or in
-// plain words what else it is known to be.
+// format is what a file is by its content: one of the constants, or in plain
+// words what else it is known to be.
 type format string
 
 const (
@@ -101,8 +103,22 @@ const (
 	formatPNG     format = "png"
 	formatTIFF    format = "tiff"
 	formatDICOM   format = "dicom"
+	formatText    format = "text"
+	formatPDF     format = "PDF"
+	formatZIP     format = "ZIP"
+	formatGzip    format = "gzip"
 	formatUnknown format = ""
 )
+
+// foreign reports whether no X-ray comes in the format, so that nobody waits for
+// an answer. Pictures that the box does not read are not foreign.
+func (f format) foreign() bool {
+	switch f {
+	case formatText, formatPDF, formatZIP, formatGzip:
+		return true
+	}
+	return false
+}
 
 // signature is where and how a format shows itself.
 type signature struct {
@@ -129,9 +145,9 @@ func signatures() []signature {
 		{4, "ftyp", "HEIF, AVIF or video"},
 		{8, "WEBP", "WebP"},
 		{0, "GIF8", "GIF"},
-		{0, "%PDF-", "PDF"},
-		{0, "PK\x03\x04", "ZIP"},
-		{0, "\x1f\x8b", "gzip"},
+		{0, "%PDF-", formatPDF},
+		{0, "PK\x03\x04", formatZIP},
+		{0, "\x1f\x8b", formatGzip},
 	}
 }
 
@@ -148,5 +164,35 @@ func sniff(s *source) (format, error) {
 			return g.is, nil
 		}
 	}
+	if isText(head) {
+		return formatText, nil
+	}
 	return formatUnknown, nil
+}
+
+// isText reports whether a file that begins so is a text: in UTF-8 or mostly in
+// ASCII, and of the control characters only those that a text has. Every
+// picture's and every data set's begin has others within eight bytes; of fewer
+// nobody can tell.
+func isText(head []byte) bool {
+	if len(head) < 8 {
+		return false
+	}
+	ascii := 0
+	for _, b := range head {
+		if b < ' ' && !strings.ContainsRune("\t\n\r\f", rune(b)) || b == 0x7f {
+			return false
+		}
+		if b < 0x7f {
+			ascii++
+		}
+	}
+	if 4*ascii >= 3*len(head) {
+		return true
+	}
+	whole := head
+	for cut := 1; cut < utf8.UTFMax && !utf8.Valid(whole); cut++ { // the last letter may be cut
+		whole = head[:len(head)-cut]
+	}
+	return utf8.Valid(whole)
 }

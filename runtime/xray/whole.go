@@ -15,9 +15,9 @@ import (
 //   - DICOM: to the end of the pixel data. A data set that ends without any is
 //     not whole: nobody can tell whether more is to come.
 //   - Anything else: whole, for there is nothing to wait for. Decode refuses it.
-//     Less than 132 bytes of it are not whole, nor is a file that begins with
-//     132 zeros, as one does whose length was reserved before its content came:
-//     they may become anything.
+//     Less than 132 bytes of what nobody knows are not whole, nor is a file that
+//     begins with 132 zeros, as one does whose length was reserved before its
+//     content came: they may become anything.
 //
 // It reads headers and skips what lies between, and of a JPEG that has no
 // marker at its very end all bytes once. A file whose structure makes no sense

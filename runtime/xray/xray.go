@@ -163,7 +163,7 @@ func (d Decoder) decode(s *source) (g *Grey, err error) {
 	case formatUnknown:
 		return nil, spine.Faultf(spine.Corrupt, "neither JPEG, PNG, TIFF nor DICOM (%d bytes)", s.size)
 	default:
-		return nil, spine.Faultf(spine.Unsupported, "a %s file", is)
+		return nil, &spine.Fault{Code: spine.Unsupported, Reason: fmt.Sprintf("a %s file", is), Foreign: is.foreign()}
 	}
 	if err != nil {
 		return nil, err

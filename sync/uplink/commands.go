@@ -50,7 +50,9 @@ func (s *session) obey(m paho.Message) error {
 	s.mu.Lock()
 	s.state.Commands++
 	s.mu.Unlock()
-	s.log.Info("the hub's command is obeyed", "command", command.Command)
+	s.obedience.say(s.o.Now(), func(unsaid int) {
+		s.log.Info("the hub's command is obeyed", "command", command.Command, "not_said", unsaid)
+	})
 	return nil
 }
 
@@ -58,5 +60,7 @@ func (u *Uplink) refuse(why error) {
 	u.mu.Lock()
 	u.state.Refused++
 	u.mu.Unlock()
-	u.log.Warn("a command is refused", "reason", why)
+	u.refusals.say(u.o.Now(), func(unsaid int) {
+		u.log.Warn("a command is refused", "reason", why, "not_said", unsaid)
+	})
 }

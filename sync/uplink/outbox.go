@@ -97,7 +97,9 @@ func (s *session) take(message []byte) {
 	for {
 		receipt, err := wire.ParseReceipt(message)
 		if err != nil {
-			s.log.Warn("receipt not understood", "error", err)
+			s.rubbish.say(s.o.Now(), func(unsaid int) {
+				s.log.Warn("receipt not understood", "error", err, "not_said", unsaid)
+			})
 		} else {
 			ids = append(ids, receipt.Result)
 		}

@@ -87,6 +87,8 @@ type Uplink struct {
 	topics wire.Topics
 	log    *slog.Logger
 
+	obedience, refusals, rubbish seldom // what is said of commands and receipts
+
 	mu     sync.Mutex
 	state  spine.LinkStatus
 	obeyed []string // the identifiers of the latest commands

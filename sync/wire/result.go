@@ -93,10 +93,10 @@ func DecisionDigest(thresholds map[string]float64, readers []spine.ModelID) stri
 // giving that one's hash as its UID.
 var uid = regexp.MustCompile(`^[0-9]+(\.[0-9]+)+$`)
 
-// imageID returns the identifier under which an image leaves. An image that is
+// ImageID returns the identifier under which an image leaves. An image that is
 // refused because it carries another's UID goes by its own bytes: under the
 // UID it would take the other's place at the hub.
-func imageID(key SiteKey, img *spine.Image) string {
+func ImageID(key SiteKey, img *spine.Image) string {
 	if len(img.SOPInstanceUID) <= 64 && uid.MatchString(img.SOPInstanceUID) && img.Decision.Code != spine.Conflict {
 		return key.sum(img.SOPInstanceUID)
 	}
@@ -110,7 +110,7 @@ func NewResult(from Origin, img *spine.Image, decisionDigest string) Result {
 	id := strings.Join([]string{from.Device, img.Digest, decisionDigest, strconv.Itoa(img.Attempt)}, "\n")
 	r := Result{
 		Schema: ResultSchema, Use: spine.IntendedUse,
-		ID: from.Key.sum(id), Image: imageID(from.Key, img),
+		ID: from.Key.sum(id), Image: ImageID(from.Key, img),
 		Site: from.Site, Device: from.Device,
 		Sequence: img.Sequence, Attempt: img.Attempt, Decision: decisionDigest,
 		Outcome: img.Decision.Outcome, Code: img.Decision.Code, Label: img.Decision.Label,

@@ -9,7 +9,7 @@ const lookBack = 90000; // ms after which an earlier result, or the service page
 const patience = 700; // ms that an X-ray may be in hand before the page says that another one is shown
 
 let state = null; // of the last event
-let at = 0; // which result is shown; 0 is the latest
+let at = 0; // which result is shown; the latest, as long as nobody looks at another
 let shown = null; // key of the result on the screen; "" when there is none
 let heat = true;
 let source = null;
@@ -25,19 +25,30 @@ function connect() {
   heard = performance.now();
   source.addEventListener("state", (event) => {
     hear();
-    const latest = state && state.results.length ? state.results[0].key : "";
+    const before = state ? key(latest()) : "";
+    const mine = state && at !== latest() ? key(at) : ""; // what somebody looks at
     const page = state ? state.page : "";
     state = JSON.parse(event.data);
     if (page && page !== state.page) {
       location.reload(); // the box has a newer page
       return;
     }
-    if (state.results.length && state.results[0].key !== latest) at = 0;
-    at = Math.max(0, Math.min(at, state.results.length - 1));
+    const still = state.results.findIndex((r) => r.key === mine);
+    at = still >= 0 && key(latest()) === before ? still : latest();
     render();
   });
   source.addEventListener("beat", hear);
   source.onerror = lose;
+}
+
+// latest is the result that somebody waits for: the newest, but for files that
+// are no X-rays, which must not take an answer from the screen.
+function latest() {
+  return Math.max(0, state.results.findIndex((r) => !r.foreign));
+}
+
+function key(i) {
+  return i < state.results.length ? state.results[i].key : "";
 }
 
 function hear() {
@@ -99,8 +110,9 @@ function workingFor(working) {
 
 function renderResult(r) {
   document.querySelector(".answer").dataset.outcome = r.outcome;
-  $("earlier").hidden = at === 0;
-  $("which").textContent = at === 0 ? "" : `Earlier result, ${at + 1} of ${state.results.length}`;
+  const now = state.results.length ? latest() : 0;
+  $("earlier").hidden = at === now;
+  $("which").textContent = at === now ? "" : `${at < now ? "No X-ray" : "Earlier result"}, ${at + 1} of ${state.results.length}`;
   if (r.key === shown) return;
   shown = r.key;
   $("headline").textContent = unbroken(r.headline);
@@ -113,6 +125,8 @@ function renderResult(r) {
   $("readers").replaceChildren(...readers.map((one) => reader(one, readers.length > 1)));
   $("when").hidden = !r.key;
   $("when").firstElementChild.textContent = r.key ? clock(r.finished) : "";
+  $("again").hidden = !r.again;
+  $("again").textContent = r.again ? `The same file came again at ${clock(r.again)}. This is its answer.` : "";
   $("about").textContent = r.key ? about(r) : "";
   renderAge();
   renderFilms(r);
@@ -128,7 +142,7 @@ function renderFilms(r) {
     const wanted = n === 1 || two;
     load($("picture" + n), wanted ? r.picture : "", r.key);
     load($("overlay" + n), wanted && one ? one.map : "", r.key);
-    $("picture" + n).alt = r.picture ? `X-ray of the result ${r.id}` : "";
+    $("picture" + n).alt = r.picture ? `X-ray of the image ${r.id}` : "";
     $("caption" + n).hidden = !two;
     $("caption" + n).replaceChildren(...(two ? [`${one.model} `, element("b", "", `${one.label} ${one.percent}`)] : []));
   }
@@ -165,7 +179,8 @@ function reveal() {
 }
 
 function about(r) {
-  const parts = [`result ${r.id}`];
+  const parts = [`image ${r.id}`];
+  if (r.file) parts.push(`file ${r.file}`);
   if (r.models && r.models.length && (r.readers || []).length < 2) parts.push(r.models.join(" and "));
   if (r.code) parts.push(r.code);
   return parts.join(" · ");
@@ -194,8 +209,9 @@ function renderRecent() {
     const button = element("button", r.outcome);
     button.type = "button";
     button.tabIndex = i === at ? 0 : -1; // the arrow keys do the rest
-    const time = element("time", "", brief(r.finished));
-    time.dateTime = r.finished;
+    const came = r.again || r.finished;
+    const time = element("time", "", brief(came));
+    time.dateTime = came;
     button.append(time, element("span", "what", r.headline), element("span", "value", r.percent || r.code || ""));
     if (i === at) button.setAttribute("aria-current", "true");
     button.onclick = () => look(i);
@@ -293,9 +309,10 @@ function turn(open) {
 // rest brings the latest result back when nobody has touched anything for a while.
 function rest() {
   clearTimeout(idle);
-  if (at > 0 || !$("service").hidden) idle = setTimeout(() => {
+  const away = state && state.results.length && at !== latest();
+  if (away || !$("service").hidden) idle = setTimeout(() => {
     turn(false);
-    look(0);
+    look(latest());
   }, lookBack);
 }
 
@@ -323,7 +340,7 @@ document.addEventListener("keydown", (event) => {
     ArrowRight: () => setOpacity(Number($("opacity").value) + 5),
     ArrowUp: () => ($("service").hidden ? look(at - 1) : $("service").scrollBy(0, -100)),
     ArrowDown: () => ($("service").hidden ? look(at + 1) : $("service").scrollBy(0, 100)),
-    Home: () => look(0),
+    Home: () => look(latest()),
     End: () => look(Infinity),
   }[key];
   if (/^[0-9]$/.test(key)) {
@@ -336,7 +353,7 @@ document.addEventListener("keydown", (event) => {
 });
 $("opacity").addEventListener("input", (event) => setOpacity(Number(event.target.value)));
 $("toggle").addEventListener("click", () => setHeat(!heat));
-$("latest").addEventListener("click", () => look(0));
+$("latest").addEventListener("click", () => look(latest()));
 $("turn").addEventListener("click", () => turn($("service").hidden));
 
 setOpacity(60);
