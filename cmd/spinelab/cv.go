@@ -23,7 +23,7 @@ type cvFlags struct {
 
 func (c *cvFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&c.data, "data", "", "the data set's folder")
+	f.StringVar(&c.data, "data", "", "the data set's folder, or a CSV list of pictures")
 	f.StringVar(&c.o.Config, "config", "", "the configuration (default: the one that --out keeps)")
 	f.StringVar(&c.o.Dir, "out", "", "the folder of the runs")
 	f.StringSliceVar(&c.o.Variants, "variants", nil, "only these, e.g. vgg16-random,resnet50-finetune (default: all of the configuration)")
