@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -167,6 +169,8 @@ func printLooked(w io.Writer, dir string, s *look.Summary) error {
 	fmt.Fprintf(w, "maps that show nothing: %d\n", s.All.Empty)
 	if s.Regions[""] == n {
 		fmt.Fprintln(w, "no picture has a region: lift and what else needs one is not measured")
+	} else {
+		fmt.Fprintf(w, "regions, by how far they can be trusted: %s\n", kinds(s.Regions))
 	}
 	fmt.Fprintln(w, "\nmeans with 95 % intervals, and the floors' means on the same pictures as all:")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -194,6 +198,19 @@ func printLooked(w io.Writer, dir string, s *look.Summary) error {
 	printSanity(w, s.Sanity)
 	_, err := fmt.Fprintf(w, "\n%s\n%s\n", dir, spine.IntendedUse)
 	return err
+}
+
+// kinds says how many pictures have which kind of region.
+func kinds(regions map[string]int) string {
+	var parts []string
+	for _, kind := range slices.Sorted(maps.Keys(regions)) {
+		part := fmt.Sprintf("%d %s", regions[kind], kind)
+		if kind == "" {
+			part = fmt.Sprintf("%d without", regions[kind])
+		}
+		parts = append(parts, part)
+	}
+	return strings.Join(parts, ", ")
 }
 
 func withInterval(e look.Estimate) string {
