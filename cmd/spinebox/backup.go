@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"spinebox/internal/regular"
 	"spinebox/sync/ledger"
 )
 
@@ -88,7 +89,7 @@ as new if the backup does not know them.`,
 			if err := config.asOwner(); err != nil {
 				return err
 			}
-			f, err := openRegular(args[0])
+			f, err := regular.Open(args[0])
 			if err != nil {
 				return fmt.Errorf("open the backup: %w", err)
 			}

@@ -12,6 +12,8 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/goccy/go-yaml"
+
+	"spinebox/internal/regular"
 )
 
 // defaultPath is where the Debian package puts the configuration.
@@ -134,7 +136,7 @@ func builtinConfig() (*config, error) {
 // with everything that is wrong in it, which is nothing for a good one. The
 // error is for a file that cannot be read at all.
 func readConfig(path string) (*config, []problem, error) {
-	raw, err := readSmall(path)
+	raw, err := regular.Read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, withHint(fmt.Errorf("%w at %s", errNoConfig, path),
 			"give its path with --config, or begin one with `spinebox config print > FILE`")

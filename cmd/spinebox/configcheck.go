@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,6 +18,7 @@ import (
 	"spinebox/models/description"
 	"spinebox/models/slots"
 	"spinebox/runtime/share"
+	"spinebox/sync/access"
 	"spinebox/sync/wire"
 )
 
@@ -329,58 +329,6 @@ func checkWritable(dir string) error {
 	}
 }
 
-// tls returns the settings of an encrypted connection.
-func (b brokerConfig) tls() (*tls.Config, error) {
-	settings := &tls.Config{MinVersion: tls.VersionTLS12}
-	if b.CA != "" {
-		pem, err := readSmall(b.CA)
-		if err != nil {
-			return nil, fmt.Errorf("read the broker's authority: %w", err)
-		}
-		settings.RootCAs = x509.NewCertPool()
-		if !settings.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s holds no certificate in PEM", b.CA)
-		}
-	}
-	if b.Cert != "" {
-		pair, err := b.pair()
-		if err != nil {
-			return nil, fmt.Errorf("read the box's certificate: %w", err)
-		}
-		settings.Certificates = []tls.Certificate{pair}
-	}
-	return settings, nil
-}
-
-// pair returns the certificate with which the box shows who it is.
-func (b brokerConfig) pair() (tls.Certificate, error) {
-	cert, err := readSmall(b.Cert)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	key, err := readSmall(b.CertKey)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	return tls.X509KeyPair(cert, key)
-}
-
-// password returns the first line of the password file.
-func (b brokerConfig) password() (string, error) {
-	if b.PasswordFile == "" {
-		return "", nil
-	}
-	info, err := os.Stat(b.PasswordFile)
-	if err != nil {
-		return "", fmt.Errorf("read the broker's password: %w", err)
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return "", fmt.Errorf("%s may be read by others (mode %04o): run `chmod 600 %[1]s`", b.PasswordFile, info.Mode().Perm())
-	}
-	text, err := readSmall(b.PasswordFile)
-	if err != nil {
-		return "", fmt.Errorf("read the broker's password: %w", err)
-	}
-	line, _, _ := strings.Cut(string(text), "\n")
-	return strings.TrimSuffix(line, "\r"), nil
-}
+// tls and password are what the broker lets the box in by.
+func (b brokerConfig) tls() (*tls.Config, error) { return access.TLS(b.CA, b.Cert, b.CertKey) }
+func (b brokerConfig) password() (string, error) { return access.Password(b.PasswordFile) }

@@ -5,6 +5,7 @@ import (
 
 	"spinebox/device/board"
 	"spinebox/device/panel"
+	"spinebox/internal/regular"
 )
 
 // boardFile names the lines and the bus of a board's front; its keys are
@@ -57,7 +58,7 @@ func (c panelConfig) front() (front, []problem, error) {
 	if c.Board == simulatedBoard || c.Board == "" {
 		return front{}, nil, nil
 	}
-	raw, err := readSmall(c.Board)
+	raw, err := regular.Read(c.Board)
 	if err != nil {
 		return front{}, nil, fmt.Errorf("read the board: %w", err)
 	}

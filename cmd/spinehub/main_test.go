@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -59,7 +62,7 @@ func TestServeWithMosquitto(t *testing.T) {
 	hub := serving{broker: m.URL(), store: t.TempDir()}
 	done := make(chan error, 1)
 	go func() { done <- hub.run(ctx, &out, slog.New(slog.NewTextHandler(&log, nil))) }()
-	if err := send(t.TempDir(), m.URL(), "box-1", 1); err != nil {
+	if err := send(t.TempDir(), m.URL(), nil, "box-1", 1); err != nil {
 		t.Error(err)
 	}
 	cancel()
@@ -71,16 +74,51 @@ func TestServeWithMosquitto(t *testing.T) {
 	}
 }
 
+// A hub shows the broker its certificate, and gives no password away.
+func TestServeWithCertificates(t *testing.T) {
+	m, authority := brokertest.New(t), brokertest.NewAuthority(t)
+	m.Start(authority.Lines()...)
+	broker := strings.Replace(m.URL(), "tcp://", "tls://", 1)
+	ca, cert, key := authority.ClientFiles()
+	password := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(password, []byte("secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var out, log bytes.Buffer // read only when the hub has stopped
+	hub := serving{broker: broker, store: t.TempDir(), ca: ca, cert: cert, certKey: key, user: "hub", passwordFile: password}
+	done := make(chan error, 1)
+	go func() { done <- hub.run(ctx, &out, slog.New(slog.NewTextHandler(&log, nil))) }()
+	box := &tls.Config{RootCAs: authority.Roots(), Certificates: []tls.Certificate{authority.Client()}}
+	if err := send(t.TempDir(), broker, box, "box-1", 1); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if n := strings.Count(out.String(), "north/box-1"); n != 3 || strings.Contains(log.String(), "secret") {
+		t.Errorf("%d lines:\n%s\n%s", n, &out, &log)
+	}
+	if err := os.Chmod(password, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := hub.run(t.Context(), &out, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "may be read by others") {
+		t.Errorf("a password that all may read: %v", err)
+	}
+}
+
 // scriptBox runs a box until the hub has its results: box ADDRESS NAME ATTEMPT.
 func scriptBox(ts *testscript.TestScript, _ bool, args []string) {
 	attempt, err := strconv.Atoi(args[2])
 	ts.Check(err)
-	ts.Check(send(ts.MkAbs("ledger-"+args[1]), "tcp://"+args[0], args[1], attempt))
+	ts.Check(send(ts.MkAbs("ledger-"+args[1]), "tcp://"+args[0], nil, args[1], attempt))
 }
 
 // send commits three results on a box, one classified, one refused, one
 // failed, and runs its uplink until it has the receipts.
-func send(dir, broker, device string, attempt int) error {
+func send(dir, broker string, encryption *tls.Config, device string, attempt int) error {
 	from := wire.Origin{Site: "north", Device: device}
 	l, err := ledger.Open(dir, ledger.Options{})
 	if err != nil {
@@ -98,7 +136,7 @@ func send(dir, broker, device string, attempt int) error {
 		}
 	}
 	up, err := uplink.New(uplink.Options{
-		Broker: broker, From: from, Outbox: l, Backoff: 20 * time.Millisecond, ReceiptTimeout: time.Second,
+		Broker: broker, TLS: encryption, From: from, Outbox: l, Backoff: 20 * time.Millisecond, ReceiptTimeout: time.Second,
 		Status: func() wire.Status { return wire.NewStatus(from, spine.Status{}, time.Now()) },
 	})
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"spinebox/hub/intake"
 	"spinebox/hub/store"
 	"spinebox/internal/spine"
+	"spinebox/sync/access"
 	"spinebox/sync/wire"
 )
 
@@ -23,6 +24,9 @@ type serving struct {
 	embedded string
 	store    string
 	json     bool
+
+	ca, cert, certKey  string // files, for tls://
+	user, passwordFile string
 }
 
 func serveCommand() *cobra.Command {
@@ -34,13 +38,18 @@ func serveCommand() *cobra.Command {
 			"print every new result on a line. A result is on the disk before its box gets the receipt.\n" +
 			"The log goes to the standard error.\n" + spine.IntendedUse,
 		Example: `  spinehub serve --broker tcp://broker:1883 --store /var/lib/spinehub
-  spinehub serve --broker tls://hub:secret@broker:8883 --store /var/lib/spinehub --json
+  spinehub serve --broker tls://broker:8883 --ca ca.pem --cert hub.pem --cert-key hub.key --store /var/lib/spinehub
+  spinehub serve --broker tls://broker:8883 --username hub --password-file password --store /var/lib/spinehub --json
   spinehub serve --embedded-broker 127.0.0.1:1883 --store results    # to try it out`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			switch {
 			case (s.broker == "") == (s.embedded == ""):
 				return asUsage(c, errors.New("give either --broker or --embedded-broker"))
+			case (s.cert == "") != (s.certKey == ""):
+				return asUsage(c, errors.New("--cert and --cert-key go together"))
+			case s.embedded != "" && s.ca+s.cert+s.user+s.passwordFile != "":
+				return asUsage(c, errors.New("the embedded broker lets everybody in: it takes no certificate and no password"))
 			case s.store == "":
 				return asUsage(c, errors.New("--store is missing"))
 			}
@@ -49,7 +58,12 @@ func serveCommand() *cobra.Command {
 			return s.run(c.Context(), c.OutOrStdout(), log)
 		},
 	}
-	c.Flags().StringVar(&s.broker, "broker", "", "the broker's `URL`: tcp://[user:password@]host:1883 or tls://…:8883")
+	c.Flags().StringVar(&s.broker, "broker", "", "the broker's `URL`: tcp://[user:password@]host:1883 or tls://…:8883; a password is better kept in a file")
+	c.Flags().StringVar(&s.ca, "ca", "", "`FILE` with the authority of the broker's certificate (PEM); without it the system's count")
+	c.Flags().StringVar(&s.cert, "cert", "", "`FILE` with the hub's own certificate (PEM), for a broker that wants one")
+	c.Flags().StringVar(&s.certKey, "cert-key", "", "`FILE` with its key (PEM)")
+	c.Flags().StringVar(&s.user, "username", "", "`name` for a broker that wants one")
+	c.Flags().StringVar(&s.passwordFile, "password-file", "", "`FILE` whose first line is the password; nobody but its owner may read it")
 	c.Flags().StringVar(&s.embedded, "embedded-broker", "", "run a broker on this `address`, host:port; it lets everybody in")
 	c.Flags().StringVar(&s.store, "store", "", "the `folder` for the results")
 	c.Flags().BoolVar(&s.json, "json", false, "print the messages, one a line")
@@ -59,6 +73,14 @@ func serveCommand() *cobra.Command {
 // run serves until ctx is done. The intake ends before the broker and the
 // store do: what it has taken is stored and receipted.
 func (s *serving) run(ctx context.Context, out io.Writer, log *slog.Logger) (err error) {
+	encryption, err := access.TLS(s.ca, s.cert, s.certKey)
+	if err != nil {
+		return err
+	}
+	password, err := access.Password(s.passwordFile)
+	if err != nil {
+		return err
+	}
 	kept, err := store.Open(s.store, log)
 	if err != nil {
 		return err
@@ -74,7 +96,7 @@ func (s *serving) run(ctx context.Context, out io.Writer, log *slog.Logger) (err
 		url, serveBroker = "tcp://"+b.Address(), b.Run
 	}
 	in, err := intake.New(intake.Options{
-		Broker: url, Store: kept, Log: log,
+		Broker: url, Username: s.user, Password: password, TLS: encryption, Store: kept, Log: log,
 		Fatal: func(err error) bool { return errors.Is(err, store.ErrLost) },
 		OnResult: func(r wire.Result) {
 			if err := show(out, r, s.json); err != nil {

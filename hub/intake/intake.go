@@ -5,6 +5,7 @@ package intake
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -28,9 +29,12 @@ type Store interface {
 
 // Options of an intake. Broker and Store are needed.
 type Options struct {
-	Broker string // tcp://[user:password@]host:1883, or tls://host:8883
-	Store  Store
-	Log    *slog.Logger
+	Broker   string      // tcp://host:1883, or tls://host:8883
+	Username string      // also from the broker's URL
+	Password string      // also from the broker's URL
+	TLS      *tls.Config // nil: the system's roots
+	Store    Store
+	Log      *slog.Logger
 
 	OnResult func(wire.Result) // a new result, once it is stored
 	OnStatus func(wire.Status) // a box's status, as it comes
@@ -55,7 +59,7 @@ type Counts struct {
 // Intake is the hub's ear.
 type Intake struct {
 	o      Options
-	broker *url.URL
+	broker *url.URL // without user and password
 	log    *slog.Logger
 
 	mu     sync.Mutex
@@ -78,6 +82,11 @@ func New(o Options) (*Intake, error) {
 	if broker.Port() == "" {
 		broker.Host += map[string]string{"tcp": ":1883", "tls": ":8883"}[broker.Scheme]
 	}
+	if user := broker.User; user != nil {
+		o.Username = user.Username()
+		o.Password, _ = user.Password()
+		broker.User = nil
+	}
 	if o.OnResult == nil {
 		o.OnResult = func(wire.Result) {}
 	}
@@ -96,7 +105,7 @@ func New(o Options) (*Intake, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Intake{o: o, broker: broker, log: o.Log.With("broker", broker.Redacted())}, nil
+	return &Intake{o: o, broker: broker, log: o.Log.With("broker", broker.String())}, nil
 }
 
 // Counts returns what has come so far.
@@ -169,9 +178,9 @@ func (in *Intake) options(lost chan<- error) *paho.ClientOptions {
 	// deaf. A clean session: what comes while the hub is away stays at the
 	// boxes, which have no receipt for it.
 	o.SetClientID(fmt.Sprintf("spinehub-%08x", rand.Uint32()))
-	if user := in.broker.User; user != nil {
-		password, _ := user.Password()
-		o.SetUsername(user.Username()).SetPassword(password)
+	o.SetUsername(in.o.Username).SetPassword(in.o.Password)
+	if in.o.TLS != nil {
+		o.SetTLSConfig(in.o.TLS)
 	}
 	o.SetProtocolVersion(4)
 	o.SetAutoReconnect(false).SetConnectRetry(false)

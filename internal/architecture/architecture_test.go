@@ -45,6 +45,7 @@ func arrows() []arrow {
 		{"device/board", []string{"internal/spine"}, "adapters do not know each other"},
 		{"device/panel", []string{"internal/spine"}, "adapters do not know each other: a state becomes lamps here, pins elsewhere"},
 		{"device/kiosk", []string{"internal/spine"}, "adapters do not know each other"},
+		{"internal/regular", nil, "it opens files, whatever is in them"},
 		{"runtime/share", []string{"internal/spine"}, "adapters do not know each other"},
 		{"runtime/xray", []string{"internal/spine"}, "adapters do not know each other; this one is to run confined, alone"},
 		{"runtime/confine", nil, "it takes rights away, whosever they are"},
@@ -52,6 +53,7 @@ func arrows() []arrow {
 		{"runtime/decode/decodetest", nil, "it builds a program for tests"},
 		{"runtime/health", []string{"internal/spine"}, "adapters do not know each other"},
 		{"runtime/infer", []string{"internal/spine", "explain", "models/..."}, "adapters import formats, not each other"},
+		{"sync/access", []string{"internal/regular"}, "box and hub are let in by a broker in the same way"},
 		{"sync/ledger", []string{"internal/spine", "sync/wire"}, "adapters import formats, not each other"},
 		{"sync/uplink", []string{"internal/spine", "sync/wire"}, "adapters import formats, not each other: the outbox is an interface here"},
 		{"runtime/pipeline", []string{"internal/spine", "explain", "models/description", "models/gate", "models/input", "sync/wire"},
@@ -65,10 +67,10 @@ func arrows() []arrow {
 		{"lab/...", []string{"internal/spine", "explain/...", "lab/...", "models/...", "runtime/infer", "runtime/xray", "sync/wire"},
 			"the lab judges with the box's own eyes, and reaches into nothing else of it"},
 
-		{"cmd/spinebox", []string{"internal/spine", "explain", "models/...", "device/...", "runtime/...", "sync/..."},
+		{"cmd/spinebox", []string{"internal/spine", "internal/regular", "explain", "models/...", "device/...", "runtime/...", "sync/..."},
 			"the box never links the lab or the hub"},
 		{"cmd/spinebox-decode", []string{"internal/spine", "runtime/confine", "runtime/decode", "runtime/xray"}, "a child has nothing that it does not need"},
-		{"cmd/spinehub", []string{"internal/spine", "hub/...", "sync/wire"}, "the hub has no box inside"},
+		{"cmd/spinehub", []string{"internal/spine", "hub/...", "sync/access", "sync/wire"}, "the hub has no box inside"},
 		{"cmd/spinelab", []string{"internal/spine", "explain", "lab/...", "models/..."}, "the lab has no box inside: it starts the real programs"},
 		{"scripts/...", []string{"internal/spine", "explain", "lab/...", "models/...", "runtime/infer", "runtime/xray", "sync/..."}, "a benchmark measures what the box runs"},
 	}

@@ -1,4 +1,6 @@
-package main
+// Package regular reads files that somebody names in a configuration or on a
+// command line, and nothing that is no file.
+package regular
 
 import (
 	"fmt"
@@ -7,13 +9,13 @@ import (
 	"syscall"
 )
 
-// maxSmall is far more than any file that readSmall is for: a configuration,
-// a board file, a password, a certificate.
+// maxSmall is far more than any file that Read is for: a configuration, a board
+// file, a password, a certificate.
 const maxSmall = 1 << 20 // bytes
 
-// openRegular opens a regular file to read. Anything else is refused at once: a
-// FIFO would keep the program waiting for its writer, a device has no end.
-func openRegular(path string) (*os.File, error) {
+// Open opens a regular file to read. Anything else is refused at once: a FIFO
+// would keep the program waiting for its writer, a device has no end.
+func Open(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
@@ -29,9 +31,9 @@ func openRegular(path string) (*os.File, error) {
 	return f, nil
 }
 
-// readSmall returns the content of a regular file of at most maxSmall bytes.
-func readSmall(path string) ([]byte, error) {
-	f, err := openRegular(path)
+// Read returns the content of a regular file of at most 1 MiB.
+func Read(path string) ([]byte, error) {
+	f, err := Open(path)
 	if err != nil {
 		return nil, err
 	}
