@@ -28,7 +28,7 @@ func TestImport(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	for name, left := range map[string]string{
-		"tiny.h5": "answers", "tiny-model.h5": "answers", "tiny-chunked.h5": "answers", "tiny-nested.h5": "answers, top",
+		"tiny.h5": "answers", "tiny-model.h5": "answers", "tiny-chunked.h5": "answers", "tiny-old.h5": "answers", "tiny-nested.h5": "answers, top",
 		"tiny-exported": "answers", "tiny-checkpoint-1": "", "tiny-checkpoint-1.index": "",
 		"resnet50.h5": "predictions", "vgg16.h5": "",
 	} {

@@ -9,6 +9,7 @@ Small networks: a ResNet with Keras' names and one narrow block for each stage
     tiny.h5             weights, legacy layout
     tiny-model.h5       the whole model, compiled and trained one step
     tiny-chunked.h5     the same weights in chunks, as h5repack may leave them
+    tiny-old.h5         convolutions named as Keras 1 did, lists as h5py 2 wrote them: VGG16's file
     tiny-nested.h5      the whole network as one layer of another
     tiny-half.h5        float16
     tiny-gzip.h5        compressed
@@ -94,6 +95,20 @@ def rewritten(folder, name, **settings):
         f.visititems(copy)
 
 
+def old(folder):
+    """tiny.h5 with names and lists as the oldest of Keras' own files have them."""
+    with h5py.File(os.path.join(folder, "tiny.h5")) as f, h5py.File(os.path.join(folder, "tiny-old.h5"), "w") as g:
+        g.attrs["layer_names"] = np.array([name.encode() for name in f.attrs["layer_names"]])
+        for layer in f.attrs["layer_names"]:
+            to, names = g.create_group(layer), []
+            for path in f[layer].attrs["weight_names"]:
+                kind = path.split("/")[-1]
+                kind = {"kernel": f"{layer}_W_1", "bias": f"{layer}_b_1"}.get(kind, f"{layer}/{kind}") + ":0"
+                names.append(kind.encode())
+                to.create_dataset(kind, data=f[layer][path][()])
+            to.attrs["weight_names"] = np.array(names)
+
+
 def answers(folder, name, network, features, size=64):
     image = reference.inputs(network, "image", 2, size, size)
     out = np.asarray(features(image, training=False), "<f4")
@@ -116,6 +131,7 @@ def small(folder):
     answers(folder, "tiny", "resnet50", features)
     legacy(folder, "tiny", model)
     rewritten(folder, "tiny-chunked", chunked=True)
+    old(folder)
     rewritten(folder, "tiny-half", dtype="<f2")
     rewritten(folder, "tiny-gzip", chunked=True, compression="gzip")
     image = keras.Input((64, 64, 3))
