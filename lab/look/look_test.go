@@ -210,9 +210,15 @@ func TestFoldThatCannotEnd(t *testing.T) {
 	if _, err := ReadFold(dir); !errors.Is(err, ErrNotJudged) {
 		t.Errorf("after a judgement that broke off: %v", err)
 	}
+	o.Held, o.Regions = held, regions.NewSet()
+	o.Regions.Put(held.Items[1].SHA256, regions.Region{Kind: regions.Drawn, Width: 20, Height: 20, Polygons: []regions.Polygon{{{0, 0}, {9, 0}, {9, 9}}}})
+	_, err = Fold(t.Context(), o)
+	if err == nil || !strings.Contains(err.Error(), held.Items[1].SHA256[:12]) || !strings.Contains(err.Error(), "its region was drawn on 20x20 pixels") {
+		t.Errorf("a region of another size: %v", err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	o.Held = held
+	o.Regions = nil
 	if _, err := Fold(ctx, o); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
