@@ -132,17 +132,26 @@ func (c *Config) override(raw []byte) error {
 	return nil
 }
 
-// atLine matches the library's "[line:column] sentence", which excerpts of the
-// file follow.
-var atLine = regexp.MustCompile(`^\[(\d+):\d+\] (.*)`)
+// The library's "[line:column] sentence", which excerpts of the file follow; and
+// one of its sentences, which speaks to programmers.
+var (
+	atLine    = regexp.MustCompile(`^\[(\d+):\d+\] (.*)`)
+	wrongType = regexp.MustCompile(`^cannot unmarshal .* of type (\w+)$`)
+)
 
 func located(err error) error {
+	const hint = "\nhint: `spinelab cv config` prints every key with its meaning"
 	m := atLine.FindStringSubmatch(err.Error())
-	if m == nil {
-		return fmt.Errorf(" this is not YAML: %w", err)
+	if m == nil { // a time
+		return fmt.Errorf(" %w"+hint, err)
 	}
 	what := strings.Replace(m[2], "unknown field", "there is no such key as", 1)
-	return fmt.Errorf("%s: %s\nhint: `spinelab cv config` prints every key with its meaning", m[1], what)
+	if wrong := wrongType.FindStringSubmatch(what); wrong != nil {
+		what = "the value is not " + cmp.Or(map[string]string{
+			"int": "a whole number", "uint64": "a whole number", "float64": "a number", "bool": "true or false",
+		}[wrong[1]], "of the kind that this key takes")
+	}
+	return fmt.Errorf("%s: %s"+hint, m[1], what)
 }
 
 func (c *Config) method(m train.Method) train.Config {
