@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"spinebox/internal/livetest"
 	"spinebox/internal/spine"
 	"spinebox/sync/ledger"
 )
@@ -17,7 +18,7 @@ import (
 // A share under another name is another share; what is left of the old one is
 // forgotten, and copies that nobody will answer are not kept in silence.
 func TestWhatIsLeftOfAShareThatIsGone(t *testing.T) {
-	dir, log := t.TempDir(), &buffer{}
+	dir, log := t.TempDir(), &livetest.Log{}
 	l, err := ledger.Open(filepath.Join(dir, "ledger"), ledger.Options{})
 	if err != nil {
 		t.Fatal(err)

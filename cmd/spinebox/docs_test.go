@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"reflect"
 	"regexp"
 	"slices"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"spinebox/internal/spine"
+	"spinebox/internal/systemdtest"
 	"spinebox/runtime/health"
 )
 
@@ -74,19 +74,9 @@ func TestTheUnitFitsTheConfiguration(t *testing.T) {
 }
 
 func TestTheUnitIsHardened(t *testing.T) {
-	analyze, err := exec.LookPath("systemd-analyze")
-	if err != nil && os.Getenv("CI") == "true" {
-		t.Fatal("systemd-analyze is not installed: apt-get install systemd")
-	}
-	if err != nil {
-		t.Skip("systemd-analyze is not installed")
-	}
-	out, err := exec.Command(analyze, "security", "--offline=true", "--threshold=20", "--no-pager", "../../systemd/spinebox.service").CombinedOutput()
-	if err != nil {
-		t.Errorf("the unit's exposure is above 2.0: %v\n%s", err, out)
-	}
+	systemdtest.Hardened(t, "../../systemd/spinebox.service")
 	for _, unit := range []string{"srv-spinebox-scanner.mount", "srv-spinebox-scanner.automount"} {
-		if out, err := exec.Command(analyze, "verify", "--man=no", "../../systemd/"+unit).CombinedOutput(); err != nil || len(out) > 0 {
+		if out, err := systemdtest.Analyze(t, "verify", "--man=no", "../../systemd/"+unit); err != nil || out != "" {
 			t.Errorf("%s: %v\n%s", unit, err, out)
 		}
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -11,12 +10,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"spinebox/hub/store"
+	"spinebox/internal/livetest"
 	"spinebox/internal/spine"
 	"spinebox/models/modeltest"
 	"spinebox/sync/wire"
@@ -98,31 +97,13 @@ func (r *rig) drop(name string, content []byte) (digest string) {
 // process is a program under test.
 type process struct {
 	*exec.Cmd
-	log  *buffer
+	log  *livetest.Log
 	done chan error
-}
-
-// buffer is a log that is read while it is written.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 func (r *rig) start(command *exec.Cmd) *process {
 	r.t.Helper()
-	p := &process{Cmd: command, log: &buffer{}, done: make(chan error, 1)}
+	p := &process{Cmd: command, log: &livetest.Log{}, done: make(chan error, 1)}
 	command.Stderr = p.log
 	r.must(command.Start())
 	go func() { p.done <- command.Wait() }()
@@ -217,6 +198,21 @@ func (r *rig) stored() (current map[string]wire.Result, kept int) {
 	raw, err := os.ReadFile(filepath.Join(r.hub, store.FileName))
 	r.must(err)
 	return current, strings.Count(string(raw), "\n")
+}
+
+// oneResultEach holds the hub's results against the images that must have one, and
+// no more.
+func (r *rig) oneResultEach(expected map[string]bool) {
+	r.t.Helper()
+	current, kept := r.stored()
+	for id := range expected {
+		if _, known := current[id]; !known {
+			r.t.Errorf("image %.12s has no result", id)
+		}
+	}
+	if len(current) != len(expected) || kept != len(expected) {
+		r.t.Errorf("the hub has %d images in %d results, want %d", len(current), kept, len(expected))
+	}
 }
 
 // imageID is the name under which a file's content is known at the hub.

@@ -84,15 +84,7 @@ func killed(t *testing.T, kills int) (slowest time.Duration) {
 	r.must(box.end())
 	r.must(hub.end())
 
-	current, kept := r.stored()
-	for id := range expected {
-		if _, known := current[id]; !known {
-			t.Errorf("image %.12s has no result", id)
-		}
-	}
-	if len(current) != len(expected) || kept != len(expected) {
-		t.Errorf("the hub has %d images in %d results, want %d", len(current), kept, len(expected))
-	}
+	r.oneResultEach(expected)
 	err = filepath.WalkDir(r.path("data/spool"), func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && !entry.IsDir() {
 			t.Errorf("the spool still holds %s", filepath.Base(path))
@@ -163,15 +155,7 @@ func boxOnAFullDisk(t *testing.T, disk *disktest.Disk, fills int, fill func(*dis
 	r.until(box, "all is sent", func(s spine.Status) bool { return s.Outbox == 0 })
 	r.must(box.end())
 	r.must(hub.end())
-	current, kept := r.stored()
-	for id := range expected {
-		if _, known := current[id]; !known {
-			t.Errorf("image %.12s has no result", id)
-		}
-	}
-	if len(current) != len(expected) || kept != len(expected) {
-		t.Errorf("the hub has %d images in %d results, want %d", len(current), kept, len(expected))
-	}
+	r.oneResultEach(expected)
 	t.Logf("seed %d: %d fills, %d images; said after %s at the most, back after %s", seed, fills, len(expected), said, back)
 	if os.Getenv("SPINEBOX_TORTURE") != "" && (said > 5*time.Second || back > 30*time.Second) {
 		t.Error("that is too long")

@@ -17,6 +17,7 @@ import (
 
 	"spinebox/hub/broker"
 	"spinebox/hub/store"
+	"spinebox/internal/livetest"
 	"spinebox/internal/spine"
 	"spinebox/sync/wire"
 )
@@ -36,17 +37,6 @@ func result(t *testing.T, n int) (wire.Result, []byte) {
 		t.Fatal(err)
 	}
 	return r, message
-}
-
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for !condition() {
-		if time.Now().After(deadline) {
-			t.Fatalf("it never came to this: %s", what)
-		}
-		time.Sleep(5 * time.Millisecond) // between two looks at the condition
-	}
 }
 
 // run runs f until the test ends, or stop is called, which returns its error.
@@ -129,7 +119,7 @@ func setup(t *testing.T, kept Store, change func(*Options)) (*Intake, *client, f
 	<-listening
 	return in, c, func() error {
 		err := stop()
-		eventually(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= goroutines+2 }) // the broker's two for the client
+		livetest.Eventually(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= goroutines+2 }) // the broker's two for the client
 		return err
 	}
 }
@@ -154,10 +144,10 @@ func TestReceiptForEachResultOnceOrAgain(t *testing.T) {
 		_, message := result(t, n+1)
 		c.Publish(box.Result(), 1, false, message)
 	}
-	eventually(t, "all have a receipt", func() bool { return c.count() == results })
+	livetest.Eventually(t, "all have a receipt", func() bool { return c.count() == results })
 	first, message := result(t, 1)
 	c.Publish(box.Result(), 1, false, message)
-	eventually(t, "the repeated one has another", func() bool { return c.count() == results+1 })
+	livetest.Eventually(t, "the repeated one has another", func() bool { return c.count() == results+1 })
 	if got := c.receipts[results]; got.Result != first.ID || got.Image != first.Image {
 		t.Errorf("the last receipt is %+v", got)
 	}
@@ -186,9 +176,9 @@ func TestMalformedMessagesGetNoReceipt(t *testing.T) {
 		c.Publish(topic, 1, false, message)
 	}
 	c.Publish("spinebox/v1/north/box-1/status", 1, true, "") // takes a retained status away
-	eventually(t, "all are counted", func() bool { return in.Counts().Malformed == 6 })
+	livetest.Eventually(t, "all are counted", func() bool { return in.Counts().Malformed == 6 })
 	c.Publish(box.Result(), 1, false, good)
-	eventually(t, "the good one has a receipt", func() bool { return c.count() == 1 })
+	livetest.Eventually(t, "the good one has a receipt", func() bool { return c.count() == 1 })
 	if got, want := in.Counts(), (Counts{Stored: 1, Malformed: 6}); got != want {
 		t.Errorf("counts are %+v, want %+v", got, want)
 	}
@@ -224,13 +214,13 @@ func TestNoReceiptForWhatIsNotStored(t *testing.T) {
 	})
 	_, message := result(t, 1)
 	c.Publish(box.Result(), 1, false, message)
-	eventually(t, "it is refused", func() bool { return in.Counts().Refused == 1 })
+	livetest.Eventually(t, "it is refused", func() bool { return in.Counts().Refused == 1 })
 	kept.fail(nil)
 	c.Publish(box.Result(), 1, false, message)
-	eventually(t, "it has a receipt", func() bool { return c.count() == 1 })
+	livetest.Eventually(t, "it has a receipt", func() bool { return c.count() == 1 })
 	kept.fail(lost)
 	c.Publish(box.Result(), 1, false, message)
-	eventually(t, "it is refused for good", func() bool { return in.Counts().Refused == 2 })
+	livetest.Eventually(t, "it is refused for good", func() bool { return in.Counts().Refused == 2 })
 	if err := stop(); !errors.Is(err, lost) {
 		t.Errorf("the intake ended with %v", err)
 	}

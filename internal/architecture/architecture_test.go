@@ -25,6 +25,8 @@ func arrows() []arrow {
 		{"internal/libtensorflow", nil, "it only finds the library"},
 		{"internal/scripttest", nil, "it serves the tests of every program"},
 		{"internal/disktest", nil, "it serves tests"},
+		{"internal/livetest", nil, "it serves tests"},
+		{"internal/systemdtest", nil, "it serves tests"},
 		{"internal/browsertest", nil, "it shows pages to the tests of whoever makes them"},
 		{"internal/architecture", nil, "it looks on"},
 
@@ -105,7 +107,7 @@ func technologies() []arrow {
 		{"github.com/rogpeppe/go-internal", []string{"internal/scripttest"}, "for tests"},
 		{"github.com/chromedp", []string{"internal/browsertest"}, "for tests"},
 		{"github.com/Shopify/toxiproxy", nil, "for tests"},
-		{"testing", []string{"models/modeltest", "hub/broker/brokertest", "internal/disktest", "internal/browsertest"}, "for tests"},
+		{"testing", []string{"models/modeltest", "hub/broker/brokertest", "internal/disktest", "internal/browsertest", "internal/livetest", "internal/systemdtest"}, "for tests"},
 		{"github.com/google/go-cmp", nil, "for tests"},
 	}
 }

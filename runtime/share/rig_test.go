@@ -1,7 +1,6 @@
 package share
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -17,6 +16,8 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"spinebox/internal/livetest"
 )
 
 // rig is a watcher on a real folder, with a clock of its own and a handler that
@@ -26,7 +27,7 @@ type rig struct {
 	t           *testing.T
 	root, spool string
 	clock       time.Time
-	log         *lines
+	log         *livetest.Log
 
 	mu      sync.Mutex // guards the next three
 	handled []Claim
@@ -36,28 +37,11 @@ type rig struct {
 	refuse error // what Handle answers
 }
 
-type lines struct {
-	mu sync.Mutex
-	bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.Buffer.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.Buffer.String()
-}
-
 func newRig(t *testing.T, change ...func(*Options)) *rig {
 	t.Helper()
 	r := &rig{
 		t: t, root: filepath.Join(t.TempDir(), "scanner"), spool: filepath.Join(t.TempDir(), "spool"),
-		clock: time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC), ledger: map[string]bool{}, log: &lines{},
+		clock: time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC), ledger: map[string]bool{}, log: &livetest.Log{},
 	}
 	if err := os.Mkdir(r.root, 0o755); err != nil {
 		t.Fatal(err)

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,11 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"spinebox/internal/livetest"
 )
 
 // A child is this test's own binary, run as a process that can be killed.
@@ -104,26 +104,9 @@ type child struct {
 	dir, disk string
 	pipe      *os.File
 	lines     *bufio.Reader
-	errors    lockedBuffer
+	errors    livetest.Log
 	said      *testimony
 	given     int64 // bytes of its ballast
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 func startChild(t *testing.T, dir, disk string) *child {

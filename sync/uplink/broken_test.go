@@ -11,6 +11,7 @@ import (
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
 	"spinebox/hub/broker/brokertest"
+	"spinebox/internal/livetest"
 	"spinebox/sync/wire"
 )
 
@@ -21,14 +22,14 @@ func TestBrokerAbsentAtFirst(t *testing.T) {
 	u := newUplink(t, "tcp://"+address, q, nil)
 	goroutines := runtime.NumGoroutine()
 	stop := run(t, u.Run)
-	eventually(t, "the state says why", func() bool { return strings.Contains(u.State().Error, "refused") })
+	livetest.Eventually(t, "the state says why", func() bool { return strings.Contains(u.State().Error, "refused") })
 	stop() // a box without a broker stops as well
-	eventually(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= goroutines })
+	livetest.Eventually(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= goroutines })
 
 	run(t, u.Run)
 	url, _ := startBroker(t, address)
 	listen(t, url, always)
-	eventually(t, "the outbox is empty", func() bool { return q.len() == 0 })
+	livetest.Eventually(t, "the outbox is empty", func() bool { return q.len() == 0 })
 }
 
 // The first three receipts for each result are lost on the way.
@@ -41,7 +42,7 @@ func TestLostReceipts(t *testing.T) {
 		q.add(t, n+1, time.Now())
 	}
 	run(t, newUplink(t, url, q, nil).Run)
-	eventually(t, "the outbox is empty", func() bool { return q.len() == 0 })
+	livetest.Eventually(t, "the outbox is empty", func() bool { return q.len() == 0 })
 	if h.distinct() != 5 || len(h.results()) < 20 {
 		t.Errorf("%d results came %d times", h.distinct(), len(h.results()))
 	}
@@ -57,9 +58,9 @@ func TestBadResultsDoNotBlockGoodOnes(t *testing.T) {
 		q.add(t, n+1, time.Now())
 	}
 	run(t, newUplink(t, url, q, nil).Run)
-	eventually(t, "only the bad ones are left", func() bool { return q.len() == 2*window })
+	livetest.Eventually(t, "only the bad ones are left", func() bool { return q.len() == 2*window })
 	q.add(t, 2*window+11, time.Now())
-	eventually(t, "a new one gets through", func() bool { return q.len() == 2*window })
+	livetest.Eventually(t, "a new one gets through", func() bool { return q.len() == 2*window })
 }
 
 // A broker that takes everything and acknowledges nothing must not fill the
@@ -86,7 +87,7 @@ func TestBrokerThatNeverAcknowledges(t *testing.T) {
 	u := newUplink(t, "tcp://"+l.Addr().String(), q, nil)
 	run(t, u.Run)
 	<-connections
-	eventually(t, "the state says why", func() bool { return strings.Contains(u.State().Error, "acknowledged nothing") })
+	livetest.Eventually(t, "the state says why", func() bool { return strings.Contains(u.State().Error, "acknowledged nothing") })
 	<-connections
 	if q.len() != 1 {
 		t.Error("the result is gone")

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"spinebox/internal/livetest"
 	"spinebox/sync/wire"
 )
 
@@ -56,7 +57,7 @@ func TestCommands(t *testing.T) {
 		}
 	})
 	run(t, u.Run)
-	eventually(t, "what is retained is refused", func() bool { return u.State().Refused == 1 })
+	livetest.Eventually(t, "what is retained is refused", func() bool { return u.State().Refused == 1 })
 	ask(other, false, command(t, 1, wire.CommandRetry, image))
 	ask(mine, false, command(t, 2, wire.CommandRescan, ""))
 	ask(mine, false, command(t, 2, wire.CommandRescan, "")) // delivered twice
@@ -67,8 +68,8 @@ func TestCommands(t *testing.T) {
 	statuses := func() int { h.mu.Lock(); defer h.mu.Unlock(); return len(h.status) }
 	before := statuses()
 	ask(mine, false, command(t, 5, wire.CommandStatus, ""))
-	eventually(t, "the status comes when it is asked for", func() bool { return statuses() > before })
-	eventually(t, "all are answered for", func() bool { s := u.State(); return s.Commands == 3 && s.Refused == 4 })
+	livetest.Eventually(t, "the status comes when it is asked for", func() bool { return statuses() > before })
+	livetest.Eventually(t, "all are answered for", func() bool { s := u.State(); return s.Commands == 3 && s.Refused == 4 })
 	mu.Lock()
 	defer mu.Unlock()
 	if !slices.Equal(done, []string{wire.CommandRescan, wire.CommandRetry}) {

@@ -2,6 +2,8 @@ package uplink_test
 
 import (
 	"testing"
+
+	"spinebox/internal/livetest"
 )
 
 // Broker and hub appear after the box has worked alone for a while.
@@ -11,16 +13,16 @@ func TestMosquittoAppearsLater(t *testing.T) {
 	for n := range 20 {
 		s.commit(n, 1)
 	}
-	eventually(t, "the box knows that it is alone", func() bool { return s.uplink.State().Error != "" })
+	livetest.Eventually(t, "the box knows that it is alone", func() bool { return s.uplink.State().Error != "" })
 	s.broker.Start()
-	eventually(t, "the box is connected", func() bool { return s.uplink.State().Online })
+	livetest.Eventually(t, "the box is connected", func() bool { return s.uplink.State().Online })
 	s.startHub()
-	eventually(t, "the outbox is empty", s.outboxEmpty)
+	livetest.Eventually(t, "the outbox is empty", s.outboxEmpty)
 	s.check(20, 1)
 	for n := range 20 {
 		s.commit(n, 2)
 	}
-	eventually(t, "the outbox is empty again", s.outboxEmpty)
+	livetest.Eventually(t, "the outbox is empty again", s.outboxEmpty)
 	s.check(20, 2)
 }
 
@@ -37,7 +39,7 @@ func TestMosquittoKilledInTheStream(t *testing.T) {
 		switch n {
 		case 30, 100:
 			stored := in.Counts().Stored
-			eventually(t, "the stream flows", func() bool { return in.Counts().Stored > stored || s.outboxEmpty() })
+			livetest.Eventually(t, "the stream flows", func() bool { return in.Counts().Stored > stored || s.outboxEmpty() })
 			s.broker.Kill()
 		case 40, 120:
 			s.broker.Start()
@@ -47,7 +49,7 @@ func TestMosquittoKilledInTheStream(t *testing.T) {
 			in, _ = s.startHub()
 		}
 	}
-	eventually(t, "the outbox is empty", s.outboxEmpty)
+	livetest.Eventually(t, "the outbox is empty", s.outboxEmpty)
 	s.check(images, 1)
 	if pending, err := s.ledger.Pending(0, 1); err != nil || len(pending) != 0 {
 		t.Errorf("pending: %v, %v", pending, err)

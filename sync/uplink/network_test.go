@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"spinebox/hub/broker/brokertest"
+	"spinebox/internal/livetest"
 )
 
 func torture(t *testing.T) {
@@ -109,7 +110,7 @@ func spoil(t *testing.T, rounds int) {
 	s.run(s.uplink.Run)
 	s.startHub()
 	s.more(5)
-	eventually(t, "it works", s.outboxEmpty)
+	livetest.Eventually(t, "it works", s.outboxEmpty)
 	goroutines := ours()
 	for range rounds {
 		for name, toxics := range spoilings() {
@@ -123,7 +124,7 @@ func spoil(t *testing.T, rounds int) {
 			s.more(5)
 			n.heal()
 			began := time.Now()
-			eventually(t, "the outbox is empty after the network was "+name, s.outboxEmpty)
+			livetest.Eventually(t, "the outbox is empty after the network was "+name, s.outboxEmpty)
 			if back := time.Since(began); back > 60*time.Second {
 				t.Errorf("%s: back after %s", name, back)
 			}
@@ -133,7 +134,7 @@ func spoil(t *testing.T, rounds int) {
 			}
 		}
 	}
-	eventually(t, "the goroutines are as many as before", func() bool { return ours() <= goroutines })
+	livetest.Eventually(t, "the goroutines are as many as before", func() bool { return ours() <= goroutines })
 	t.Logf("%d images", s.images)
 }
 
@@ -249,7 +250,7 @@ func distrust(t *testing.T, rounds int) {
 	s.run(s.uplink.Run)
 	s.startHub()
 	s.more(5)
-	eventually(t, "it works", s.outboxEmpty)
+	livetest.Eventually(t, "it works", s.outboxEmpty)
 	goroutines := ours()
 	for range rounds {
 		for _, mode := range []string{silent, liar, stammering, repeating} {
@@ -263,14 +264,14 @@ func distrust(t *testing.T, rounds int) {
 					t.Errorf("a broker that %s: %d of 30 results wait", mode, waits-before)
 				}
 			case stammering, repeating:
-				eventually(t, "the outbox is empty although the broker "+mode, s.outboxEmpty)
+				livetest.Eventually(t, "the outbox is empty although the broker "+mode, s.outboxEmpty)
 			}
 			m.become(honest)
-			eventually(t, "the outbox is empty after a broker that "+mode, s.outboxEmpty)
+			livetest.Eventually(t, "the outbox is empty after a broker that "+mode, s.outboxEmpty)
 			s.check(s.images, 1)
 		}
 	}
-	eventually(t, "the goroutines are as many as before", func() bool { return ours() <= goroutines })
+	livetest.Eventually(t, "the goroutines are as many as before", func() bool { return ours() <= goroutines })
 }
 
 // The broker is killed, and with it goes all that it had acknowledged.
@@ -284,7 +285,7 @@ func TestTortureBrokerKilledAndItsStoreDeleted(t *testing.T) {
 	s.run(s.uplink.Run)
 	s.startHub()
 	s.more(10)
-	eventually(t, "it works", s.outboxEmpty)
+	livetest.Eventually(t, "it works", s.outboxEmpty)
 	goroutines := ours()
 	for round := range 20 {
 		s.more(random.IntN(40))
@@ -294,12 +295,12 @@ func TestTortureBrokerKilledAndItsStoreDeleted(t *testing.T) {
 		s.broker.Start() // with an empty store
 		began := time.Now()
 		s.more(5)
-		eventually(t, "the outbox is empty", s.outboxEmpty)
+		livetest.Eventually(t, "the outbox is empty", s.outboxEmpty)
 		if back := time.Since(began); back > 60*time.Second {
 			t.Errorf("round %d: back after %s", round, back)
 		}
 		s.check(s.images, 1)
 	}
-	eventually(t, "the goroutines are as many as before", func() bool { return ours() <= goroutines })
+	livetest.Eventually(t, "the goroutines are as many as before", func() bool { return ours() <= goroutines })
 	t.Log(fmt.Sprint(s.images, " images"))
 }

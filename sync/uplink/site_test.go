@@ -148,14 +148,3 @@ func (s *site) check(images, attempt int) {
 		s.t.Errorf("the hub has results of %d images, not %d", len(seen), images)
 	}
 }
-
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(60 * time.Second)
-	for !condition() {
-		if time.Now().After(deadline) {
-			t.Fatalf("it never came to this: %s", what)
-		}
-		time.Sleep(5 * time.Millisecond) // between two looks at the condition
-	}
-}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"spinebox/hub/broker/brokertest"
+	"spinebox/internal/livetest"
 )
 
 // A mosquitto that wants certificates lets a box in that has one of its
@@ -24,7 +25,7 @@ func TestMosquittoWithClientCertificates(t *testing.T) {
 	} {
 		u := s.newUplink(line, config)
 		stop := s.run(u.Run)
-		eventually(t, what+" is refused", func() bool { return u.State().Error != "" })
+		livetest.Eventually(t, what+" is refused", func() bool { return u.State().Error != "" })
 		if u.State().Online {
 			t.Errorf("%s was let in", what)
 		}
@@ -32,7 +33,7 @@ func TestMosquittoWithClientCertificates(t *testing.T) {
 	}
 	u := s.newUplink(line, &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{hospital.Client()}})
 	s.run(u.Run)
-	eventually(t, "the box is connected", func() bool { return u.State().Online })
+	livetest.Eventually(t, "the box is connected", func() bool { return u.State().Online })
 	if n := s.ledger.Outbox(); n != 3 {
 		t.Errorf("%d results wait without a hub, want 3", n)
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"spinebox/internal/livetest"
 	"spinebox/internal/spine"
 	"spinebox/sync/wire"
 )
@@ -28,24 +29,24 @@ func TestReceiptsClearTheOutbox(t *testing.T) {
 	}
 	goroutines := runtime.NumGoroutine()
 	stop := run(t, u.Run)
-	eventually(t, "the outbox is empty", func() bool { return q.len() == 0 })
+	livetest.Eventually(t, "the outbox is empty", func() bool { return q.len() == 0 })
 	for n := range after {
 		q.add(t, before+n+1, time.Now())
 	}
-	eventually(t, "the outbox is empty again", func() bool { return q.len() == 0 })
+	livetest.Eventually(t, "the outbox is empty again", func() bool { return q.len() == 0 })
 	if got := h.distinct(); got != before+after {
 		t.Errorf("%d results came, want %d", got, before+after)
 	}
-	eventually(t, "the status says online", func() bool { online, _ := h.online(); return online })
+	livetest.Eventually(t, "the status says online", func() bool { online, _ := h.online(); return online })
 	if s := u.State(); !s.Online || s.Error != "" {
 		t.Errorf("while it runs: %+v", s)
 	}
 	stop()
-	eventually(t, "the status says offline", func() bool { online, known := h.online(); return known && !online })
+	livetest.Eventually(t, "the status says offline", func() bool { online, known := h.online(); return known && !online })
 	if s := u.State(); s.Online {
 		t.Errorf("after it ran: %+v", s)
 	}
-	eventually(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= goroutines })
+	livetest.Eventually(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= goroutines })
 }
 
 // What waited before the connection leaves places for what comes now, and
@@ -60,14 +61,14 @@ func TestWindow(t *testing.T) {
 	}
 	u := newUplink(t, url, q, func(o *Options) { o.ReceiptTimeout = time.Hour })
 	run(t, u.Run)
-	eventually(t, "old results leave places free", func() bool { return h.distinct() == window-forLive })
+	livetest.Eventually(t, "old results leave places free", func() bool { return h.distinct() == window-forLive })
 	for n := range 2 * forLive {
 		q.add(t, old+n+1, time.Now())
 	}
-	eventually(t, "the window is full", func() bool { return h.distinct() == window })
+	livetest.Eventually(t, "the window is full", func() bool { return h.distinct() == window })
 	for receipts := range window {
 		h.receipt(t, h.results()[receipts])
-		eventually(t, "another one is sent, or none waits", func() bool { return h.distinct() > window+min(receipts, forLive-1) })
+		livetest.Eventually(t, "another one is sent, or none waits", func() bool { return h.distinct() > window+min(receipts, forLive-1) })
 		if got := h.distinct() - receipts - 1; got > window {
 			t.Fatalf("%d results are on the way after %d receipts", got, receipts+1)
 		}
@@ -90,7 +91,7 @@ func TestHistorical(t *testing.T) {
 	q.add(t, 1, time.Now().Add(-2*historicalAge))
 	q.add(t, 2, time.Now())
 	run(t, newUplink(t, url, q, nil).Run)
-	eventually(t, "the outbox is empty", func() bool { return q.len() == 0 })
+	livetest.Eventually(t, "the outbox is empty", func() bool { return q.len() == 0 })
 	for _, r := range h.results() {
 		if want := r.Sequence == 1; r.Historical != want {
 			t.Errorf("result %d: historical is %t", r.Sequence, r.Historical)
@@ -106,12 +107,12 @@ func TestWill(t *testing.T) {
 	line := openLine(t, strings.TrimPrefix(url, "tcp://"), nil)
 	u := newUplink(t, "tcp://"+line.address, newQueue(), func(o *Options) { o.Backoff = 50 * time.Millisecond })
 	run(t, u.Run)
-	eventually(t, "online", func() bool { online, _ := h.online(); return online })
+	livetest.Eventually(t, "online", func() bool { online, _ := h.online(); return online })
 	line.hold(true)
-	eventually(t, "offline by its will", func() bool { online, _ := h.online(); return !online })
-	eventually(t, "the box knows", func() bool { return !u.State().Online })
+	livetest.Eventually(t, "offline by its will", func() bool { online, _ := h.online(); return !online })
+	livetest.Eventually(t, "the box knows", func() bool { return !u.State().Online })
 	line.hold(false)
-	eventually(t, "online again", func() bool { online, _ := h.online(); return online })
+	livetest.Eventually(t, "online again", func() bool { online, _ := h.online(); return online })
 }
 
 func TestTLS(t *testing.T) {
@@ -124,13 +125,13 @@ func TestTLS(t *testing.T) {
 	q.add(t, 1, time.Now())
 	stranger := newUplink(t, "tls://"+line.address, q, nil)
 	stop := run(t, stranger.Run)
-	eventually(t, "a broker that cannot prove its name is refused", func() bool {
+	livetest.Eventually(t, "a broker that cannot prove its name is refused", func() bool {
 		return strings.Contains(stranger.State().Error, "certificate")
 	})
 	stop()
 	roots := server.Client().Transport.(*http.Transport).TLSClientConfig
 	run(t, newUplink(t, "tls://"+line.address, q, func(o *Options) { o.TLS = roots }).Run)
-	eventually(t, "the outbox is empty", func() bool { return q.len() == 0 })
+	livetest.Eventually(t, "the outbox is empty", func() bool { return q.len() == 0 })
 }
 
 func TestStatusOnChange(t *testing.T) {
@@ -139,7 +140,7 @@ func TestStatusOnChange(t *testing.T) {
 	var mu sync.Mutex
 	now := spine.Status{Version: "test"}
 	asked := 0
-	var said lines
+	var said livetest.Log
 	u := newUplink(t, url, newQueue(), func(o *Options) {
 		o.Log = slog.New(slog.NewTextHandler(&said, nil))
 		o.Status = func() wire.Status {
@@ -150,11 +151,11 @@ func TestStatusOnChange(t *testing.T) {
 		}
 	})
 	run(t, u.Run)
-	eventually(t, "it was asked often", func() bool { mu.Lock(); defer mu.Unlock(); return asked > 20 })
+	livetest.Eventually(t, "it was asked often", func() bool { mu.Lock(); defer mu.Unlock(); return asked > 20 })
 	mu.Lock()
 	now.Refused = 7
 	mu.Unlock()
-	eventually(t, "the change was published", func() bool {
+	livetest.Eventually(t, "the change was published", func() bool {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		n := len(h.status)
@@ -163,7 +164,7 @@ func TestStatusOnChange(t *testing.T) {
 	mu.Lock()
 	more := asked + 20
 	mu.Unlock()
-	eventually(t, "it was asked often since", func() bool { mu.Lock(); defer mu.Unlock(); return asked > more })
+	livetest.Eventually(t, "it was asked often since", func() bool { mu.Lock(); defer mu.Unlock(); return asked > more })
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	published := map[wire.Time]bool{} // a broker may hand one on twice
@@ -175,28 +176,10 @@ func TestStatusOnChange(t *testing.T) {
 	n := len(published)
 	// One at each connection (a busy machine may lose some), and one for the
 	// change, if it was not new to the hub with a connection.
-	connected := said.count("broker connected")
+	connected := strings.Count(said.String(), "broker connected")
 	if n != connected+1 && (connected == 1 || n != connected) {
 		t.Errorf("%d statuses were published for one change and %d connections", n, connected)
 	}
-}
-
-// lines is a log that can be counted.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) count(what string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.text.String(), what)
 }
 
 func TestNewRefuses(t *testing.T) {
