@@ -149,17 +149,17 @@ func runFold(cmd *cobra.Command, s *study.Study, index string, report bool) erro
 }
 
 func runStudy(cmd *cobra.Command, c *cvFlags, s *study.Study, parallel int) error {
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
 	out := newCVProgress(cmd.ErrOrStderr())
 	p := study.Processes{Study: s, Parallel: parallel, Watch: out.show,
 		Command: func(task int) *exec.Cmd {
-			args := append([]string{"cv"}, c.args()...)
-			return exec.Command(self, append(args, "--threads", strconv.Itoa(c.o.Cores), "--index", strconv.Itoa(task), "--report")...)
+			// This very program, even if another one is built in its place
+			// meanwhile: a study is of one version.
+			cmd := exec.Command("/proc/self/exe", append([]string{"cv"}, c.args()...)...)
+			cmd.Args[0] = os.Args[0]
+			cmd.Args = append(cmd.Args, "--threads", strconv.Itoa(c.o.Cores), "--index", strconv.Itoa(task), "--report")
+			return cmd
 		}}
-	err = p.RunAll(cmd.Context())
+	err := p.RunAll(cmd.Context())
 	out.end()
 	if err != nil {
 		return err
