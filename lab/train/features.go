@@ -30,7 +30,7 @@ func (r *Run) pool(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = p.session.Close() }()
+	defer p.close()
 	for _, samples := range [][]sample{r.fit, r.validation} {
 		for i := range samples {
 			if err := ctx.Err(); err != nil {
@@ -59,17 +59,17 @@ func mirrored(plane []float32, width int) []float32 {
 	return out
 }
 
-// pooler computes pooled features, or finds them in its folder.
+// pooler finds pooled features in its folder, or computes them.
 type pooler struct {
-	config  Config
-	dir     string // for this backbone on this shape of input; empty: no cache
-	session *tf.Session
+	run     *Run
+	dir     string      // for this backbone on this shape of input; empty: no cache
+	session *tf.Session // nil until something has to be computed
 	image   tf.Output
 	pooled  tf.Output
 }
 
 func newPooler(r *Run) (*pooler, error) {
-	p := &pooler{config: r.Config}
+	p := &pooler{run: r}
 	if r.Cache != "" {
 		// What the features depend on beside the picture.
 		shape, err := json.Marshal(r.Config.Input)
@@ -81,7 +81,12 @@ func newPooler(r *Run) (*pooler, error) {
 			return nil, err
 		}
 	}
-	s := op.NewScope()
+	return p, nil
+}
+
+// start builds the backbone.
+func (p *pooler) start() error {
+	r, s := p.run, op.NewScope()
 	in := r.Config.Input
 	p.image = op.Placeholder(s.SubScope("image"), tf.Float, op.PlaceholderShape(tf.MakeShape(-1, int64(in.Height), int64(in.Width), 1)))
 	vars := nets.NewVariables(s, r.Config.Network.Specs(1, true))
@@ -90,22 +95,28 @@ func newPooler(r *Run) (*pooler, error) {
 	p.pooled = nets.Build(s, r.Config.Network, vars, rgb, nets.Options{BatchNorm: nets.Folded}).Features
 	graph, err := s.Finalize()
 	if err != nil {
-		return nil, fmt.Errorf("build the backbone: %w", err)
+		return fmt.Errorf("build the backbone: %w", err)
 	}
 	options, err := threads(r.Cores)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if p.session, err = nets.NewSession(graph, options); err != nil {
-		return nil, err
+		return err
 	}
 	whole := nets.Initial(r.Config.Network.Specs(1, false), 0) // a head that nobody asks
 	maps.Copy(whole, r.Backbone.Weights)
 	folded, err := nets.Fold(whole)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return p, loader.Load(p.session, folded)
+	return loader.Load(p.session, folded)
+}
+
+func (p *pooler) close() {
+	if p.session != nil {
+		_ = p.session.Close() // nothing is written through it
+	}
 }
 
 // features of one picture: [C].
@@ -117,12 +128,17 @@ func (p *pooler) features(plane []float32) ([]float32, error) {
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
-		features := make([]float32, p.config.Network.Features())
+		features := make([]float32, p.run.Config.Network.Features())
 		if n, err := binary.Decode(kept, binary.LittleEndian, features); err == nil && n == len(kept) {
 			return features, nil
 		}
 	}
-	in := p.config.Input
+	if p.session == nil {
+		if err := p.start(); err != nil {
+			return nil, err
+		}
+	}
+	in := p.run.Config.Input
 	image, err := nets.FloatTensor(plane, 1, int64(in.Height), int64(in.Width), 1)
 	if err != nil {
 		return nil, err
