@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -16,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"spinebox/internal/disktest"
+	"spinebox/internal/livetest"
 )
 
 // cvRig is a small study on phantoms, to be run by the real program.
@@ -218,7 +218,7 @@ func testStopped(t *testing.T, r *cvRig, want map[string]string) {
 		t.Fatal(err)
 	}
 	begun := r.path("stopped/tiny-random/fold0/config.json")
-	until(t, "a fold has begun to train", func() bool { _, err := os.Stat(begun); return err == nil })
+	livetest.Eventually(t, "a fold has begun to train", func() bool { _, err := os.Stat(begun); return err == nil })
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
@@ -255,22 +255,6 @@ func testBusy(t *testing.T, r *cvRig) {
 	}
 	if files, _ := os.ReadDir(fold); len(files) != 1 {
 		t.Errorf("it left %v", files)
-	}
-}
-
-// until waits for a condition, a minute at most.
-func until(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("%s: waited a minute in vain", what)
-		}
 	}
 }
 

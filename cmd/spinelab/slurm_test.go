@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"spinebox/internal/livetest"
 )
 
 // slurm is a cluster of one machine: munged, slurmctld and slurmd, whose files
@@ -86,13 +88,10 @@ func startSlurm(t *testing.T) *slurm {
 	in := func(name string) string { return filepath.Join(s.dir, name) }
 	s.daemon("munged", "--foreground", "--force", "--key-file", in("munge.key"), "--socket", in("munge.sock"),
 		"--pid-file", in("munge.pid"), "--log-file", in("munge.log"), "--seed-file", in("munge.seed"))
-	until(s.t, "munged answers", func() bool { _, err := os.Stat(in("munge.sock")); return err == nil })
+	livetest.Eventually(t, "munged answers", func() bool { _, err := os.Stat(in("munge.sock")); return err == nil })
 	s.daemon("slurmctld", "-D")
 	s.daemon("slurmd", "-D", "-N", host)
-	until(s.t, "the node is idle", func() bool {
-		out, err := s.command("sinfo", "--noheader", "--format=%T").Output()
-		return err == nil && strings.TrimSpace(string(out)) == "idle"
-	})
+	livetest.Eventually(t, "slurmctld answers", func() bool { return s.command("scontrol", "ping").Run() == nil })
 	return s
 }
 
@@ -149,21 +148,14 @@ func (s *slurm) logs() {
 	}
 }
 
-// submit hands the script to sbatch, and returns when all its tasks have ended.
-func (s *slurm) submit(script string, meanwhile func()) {
+// submit hands the script to sbatch.
+func (s *slurm) submit(script string) {
 	s.t.Helper()
-	cmd := s.command("sbatch", "--parsable")
+	cmd := s.command("sbatch")
 	cmd.Stdin = strings.NewReader(script)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
+	if out, err := cmd.CombinedOutput(); err != nil {
 		s.t.Fatalf("sbatch: %v\n%s\n%s", err, out, script)
 	}
-	job := strings.TrimSpace(string(out))
-	meanwhile()
-	until(s.t, "the array ends", func() bool {
-		left, err := s.command("squeue", "--noheader", "--job", job).Output()
-		return err == nil && len(bytes.TrimSpace(left)) == 0
-	})
 }
 
 // testSlurm runs a study as an array of tasks. They are killed; all are
@@ -176,18 +168,25 @@ func testSlurm(t *testing.T, r *cvRig, want map[string]string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	finished := func() int {
+		folds, _ := filepath.Glob(r.path("array/tiny-random/fold*/judged.json"))
+		return len(folds)
+	}
+	s.submit(string(script))
 	begun := r.path("array/tiny-random/fold1/config.json")
-	s.submit(string(script), func() {
-		until(s.t, "a task has begun to train", func() bool { _, err := os.Stat(begun); return err == nil })
-		out, err := s.command("scancel", "--signal=KILL", "--full", "--state=RUNNING", "--user=root").CombinedOutput()
-		if err != nil {
-			t.Fatalf("scancel: %v\n%s", err, out)
-		}
-	})
-	if left, _ := filepath.Glob(r.path("array/tiny-random/fold*/done.json")); len(left) == 2 {
+	livetest.Eventually(t, "a task has begun to train", func() bool { _, err := os.Stat(begun); return err == nil })
+	if out, err := s.command("scancel", "--signal=KILL", "--full", "--state=RUNNING", "--user=root").CombinedOutput(); err != nil {
+		t.Fatalf("scancel: %v\n%s", err, out)
+	}
+	if finished() == 2 {
 		t.Error("nothing was killed")
 	}
-	s.submit(string(script), func() {})
+	s.submit(string(script))
+	livetest.Eventually(t, "all folds are finished", func() bool { return finished() == 2 })
+	livetest.Eventually(t, "no task is left", func() bool {
+		left, err := s.command("squeue", "--noheader").Output()
+		return err == nil && len(bytes.TrimSpace(left)) == 0
+	})
 	if diff := cmp.Diff(want, r.tables("array")); diff != "" {
 		logs, _ := filepath.Glob(r.path("array/slurm-*.log"))
 		for _, name := range logs {
