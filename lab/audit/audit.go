@@ -12,11 +12,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"slices"
-
-	"github.com/dustin/go-humanize/english"
 
 	"spinebox/internal/spine"
 	"spinebox/lab/dataset"
@@ -38,11 +35,14 @@ type Audit struct {
 	Cameras    []Spread              `json:"cameras"`         // makers in the EXIF data, each with its classes; never by name
 	Views      []Spread              `json:"views"`           // as DICOM or the manifest tell
 	Tinted     map[spine.Label]int   `json:"tinted"`          // colour pictures: photographs of films, as a rule
+	Text       map[spine.Label]int   `json:"burned_in_text"`  // pictures with letters or a scale in them
+	EXIF       map[spine.Label]int   `json:"exif"`            // pictures with EXIF data
 	Personal   Personal              `json:"personal"`
 	Unreadable []string              `json:"unreadable"`
 
 	Traits   []Trait  `json:"traits"`   // numbers of the file that tell a class by themselves, the worst first
 	Floors   []Floor  `json:"floors"`   // what one gets without looking at a spine
+	Kind     Floor    `json:"kind"`     // what one gets from the kind of file alone: encoder, EXIF data, view, tint, text
 	Warnings []string `json:"warnings"` // in words, the worst first
 
 	Facts []Facts `json:"facts"` // one for each picture, sorted by SHA-256
@@ -101,7 +101,8 @@ type Options struct {
 // the error is that of ctx, or of a set that no floor can be computed for.
 func Look(ctx context.Context, set *dataset.Set, o Options) (*Audit, error) {
 	a := &Audit{Digest: set.Digest(), Pictures: len(set.Items), Labels: set.Count(),
-		Formats: map[string]int{}, Tinted: map[spine.Label]int{}, Personal: Personal{Names: map[string]int{}},
+		Formats: map[string]int{}, Tinted: map[spine.Label]int{},
+		Text: map[spine.Label]int{}, EXIF: map[spine.Label]int{}, Personal: Personal{Names: map[string]int{}},
 		thumbnails: map[string][]byte{}}
 	done := 0
 	looked, err := dataset.Decode(set, max(o.Cores, 1), func(item dataset.Item) (*look, error) {
@@ -141,7 +142,7 @@ func Look(ctx context.Context, set *dataset.Set, o Options) (*Audit, error) {
 	a.Cameras = trait(func(f Facts) string { return f.Camera })
 	a.Views = trait(func(f Facts) string { return f.View })
 	a.Traits = traits(a.Facts)
-	if a.Floors, err = floors(a.Facts, o); err != nil {
+	if a.Floors, a.Kind, err = floors(a.Facts, o); err != nil {
 		return nil, err
 	}
 	a.warn()
@@ -166,7 +167,11 @@ func (a *Audit) count(f Facts) {
 	for _, kind := range f.Tells {
 		a.Personal.Names[kind]++
 	}
+	if f.Text {
+		a.Text[f.Label]++
+	}
 	if f.EXIF {
+		a.EXIF[f.Label]++
 		a.Personal.EXIF++
 	}
 	if f.GPS {
@@ -221,63 +226,6 @@ func spread(facts []Facts, of func(Facts) string) []Spread {
 	})
 	return all
 }
-
-// warn says in words what ought to worry whoever trains on this.
-func (a *Audit) warn() {
-	say := func(format string, args ...any) { a.Warnings = append(a.Warnings, fmt.Sprintf(format, args...)) }
-	majority := 0
-	for _, n := range a.Labels {
-		majority = max(majority, n)
-	}
-	base := float64(majority) / float64(max(a.Pictures, 1))
-	for _, f := range a.Floors {
-		if f.Interval.Low > base {
-			say("%s answers %.1f %% of the pictures right (95 %% interval %.1f to %.1f) from size, file and brightness alone; always answering the largest class gives %.1f %%. A network can do the same without looking at a spine.",
-				f.Name, 100*f.Accuracy, 100*f.Interval.Low, 100*f.Interval.High, 100*base)
-			break
-		}
-	}
-	if len(a.Traits) > 0 && a.Traits[0].AUC >= 0.8 {
-		t := a.Traits[0]
-		say("The %s alone tells %s from the other classes with an AUC of %.3f.", t.Name, t.Label, t.AUC)
-	}
-	for _, v := range a.Views {
-		if only, ok := v.only(); ok && v.count() >= 5 && len(a.Labels) > 1 {
-			say("View %s occurs in %s alone (%s): it gives the class away.", v.Trait, only, pictures(v.count()))
-		}
-	}
-	for label := range a.Labels {
-		if a.Tinted[label] == 0 && len(a.Tinted) > 0 {
-			say("No picture of %s is tinted, and %s of the other classes: a tint rules that class out.", label, pictures(total(a.Tinted)))
-		}
-	}
-	for _, q := range a.Quantisers {
-		if only, ok := q.only(); ok && q.count() >= 10 && len(a.Labels) > 1 {
-			say("JPEG setting %s occurs in %s alone (%s): the encoder gives the class away.", q.Trait, only, pictures(q.count()))
-		}
-	}
-	apart := 0
-	for _, p := range a.Near {
-		if !p.SameGroup {
-			apart++
-		}
-	}
-	if apart > 0 {
-		say("%s of pictures in different groups, but alike. Look at them: those of one patient need one group in manifest.csv, or they leak from training into the test.", english.Plural(apart, "pair", ""))
-	}
-	if len(a.Duplicates) > 0 {
-		say("More than once, byte for byte: %s.", pictures(len(a.Duplicates)))
-	}
-	if n := total(a.Personal.Names); n > 0 || a.Personal.GPS > 0 {
-		say("File names or metadata tell of persons (signs in names: %d; places: %d). Reports of the lab repeat none of it; copies of the folder do.", n, a.Personal.GPS)
-	}
-	if len(a.Unreadable) > 0 {
-		say("%s cannot be read: take them out, or replace them.", pictures(len(a.Unreadable)))
-	}
-	slices.Sort(a.Warnings[min(1, len(a.Warnings)):])
-}
-
-func pictures(n int) string { return english.Plural(n, "picture", "") }
 
 func (s Spread) only() (spine.Label, bool) {
 	for label := range s.Labels {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"image"
 	_ "image/jpeg" // for the tint
 	_ "image/png"
@@ -33,6 +34,7 @@ type Facts struct {
 	MeanGrey    float64  `json:"mean_grey"`    // 0 to 1
 	BlackBorder float64  `json:"black_border"` // share of the picture's rows and columns from its edges that are black, 0 to 1
 	Tinted      bool     `json:"tinted"`
+	Text        bool     `json:"burned_in_text,omitempty"` // letters or a scale, as far as a program sees
 	View        string   `json:"view,omitempty"`
 	Quantiser   string   `json:"jpeg_quantiser,omitempty"` // of its tables, short digest
 	EXIF        bool     `json:"exif,omitempty"`
@@ -43,6 +45,12 @@ type Facts struct {
 
 // BytesPerPixel of the file.
 func (f Facts) BytesPerPixel() float64 { return float64(f.Bytes) / float64(f.Width*f.Height) }
+
+// kind is what sort of file it is, without any measure: two files of one kind
+// come from like ways of taking, keeping and sending pictures.
+func (f Facts) kind() string {
+	return fmt.Sprint(f.Format, f.Quantiser, f.Camera, f.View, f.EXIF, f.Tinted, f.Text)
+}
 
 // look is a picture's facts and what pairs are found by.
 type look struct {
@@ -67,7 +75,7 @@ func lookAt(item dataset.Item) (*look, error) {
 		SHA256: item.SHA256, Label: item.Label, Group: item.Group,
 		Format: p.Facts.Format, Width: p.Width, Height: p.Height, Bytes: int64(len(raw)),
 		MeanGrey: mean(p.Pix), BlackBorder: blackBorder(p), View: p.Facts.View,
-		Quantiser: quantiser(raw),
+		Quantiser: quantiser(raw), Text: burnedIn(p),
 	}}
 	if l.View == "" {
 		l.View = item.View

@@ -54,12 +54,14 @@ func traits(facts []Facts) []Trait {
 // floors cross-validates classifiers that get five numbers of a file and no
 // picture: width, height by width, bytes per pixel, mean grey and black border.
 // What they get right, a network can get right without looking at a spine. The
-// folds are the study's, or the lab's own: grouped, stratified, by the seed.
-func floors(facts []Facts, o Options) ([]Floor, error) {
+// folds are the study's, or the lab's own: grouped, stratified, by the seed. The
+// last one gets only the kind of file.
+func floors(facts []Facts, o Options) ([]Floor, Floor, error) {
 	labels := spine.Labels()
 	set := new(dataset.Set)
-	var rows [][]float64
+	var rows, kinds [][]float64
 	var truth, folds []int
+	numbered := map[string]float64{}
 	for _, f := range facts {
 		fold, known := o.Folds[f.SHA256]
 		if f.Unreadable != "" || o.Folds != nil && !known {
@@ -72,16 +74,20 @@ func floors(facts []Facts, o Options) ([]Floor, error) {
 			row[j] = n.of(f)
 		}
 		rows = append(rows, row)
+		if _, ok := numbered[f.kind()]; !ok {
+			numbered[f.kind()] = float64(len(numbered))
+		}
+		kinds = append(kinds, []float64{numbered[f.kind()]})
 		truth = append(truth, slices.Index(labels, f.Label))
 	}
 	if o.Folds == nil {
 		var err error
 		if folds, err = set.Folds(dataset.Folds, o.Seed); err != nil {
-			return nil, err
+			return nil, Floor{}, err
 		}
 	}
 	if len(folds) == 0 || slices.Min(folds) == slices.Max(folds) {
-		return nil, errors.New("the pictures are not of two folds at least: there is nothing to fit the floors on")
+		return nil, Floor{}, errors.New("the pictures are not of two folds at least: there is nothing to fit the floors on")
 	}
 	all := []Floor{
 		{Name: "A random forest"},
@@ -96,7 +102,25 @@ func floors(facts []Facts, o Options) ([]Floor, error) {
 	for i := range all {
 		all[i].validate(rows, truth, folds, len(labels), fit[i])
 	}
-	return all, nil
+	kind := Floor{Name: "The kind of file"}
+	kind.validate(kinds, truth, folds, len(labels), func(x [][]float64, y []int) classifier { return byKind(x, y, len(labels)) })
+	return all, kind, nil
+}
+
+// byKind answers the class that was most frequent among files of the same kind,
+// or among all where that kind is new.
+func byKind(x [][]float64, y []int, classes int) classifier {
+	of := map[float64][]int{}
+	for i, row := range x {
+		of[row[0]] = append(of[row[0]], y[i])
+	}
+	all := largest(y, classes)
+	return func(row []float64) int {
+		if same, ok := of[row[0]]; ok {
+			return largest(same, classes)(row)
+		}
+		return all(row)
+	}
 }
 
 // classifier answers with a class for one file's numbers.

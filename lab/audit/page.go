@@ -125,12 +125,12 @@ func (a *Audit) Summary(w io.Writer) {
 	fmt.Fprintf(w, "%s in %s\n", pictures(a.Pictures), english.Plural(a.Groups, "group", ""))
 	for _, label := range spine.Labels() {
 		if s, ok := a.Sizes[label]; ok {
-			fmt.Fprintf(w, "  %-18s %4d   width %d to %d, median %d   height/width median %.1f   tinted %d\n",
-				label, a.Labels[label], s.Width[0], s.Width[2], s.Width[1], s.Shape[1], a.Tinted[label])
+			fmt.Fprintf(w, "  %-18s %4d   width %d to %d, median %d   height/width median %.1f   tinted %d, with text %d, with EXIF %d\n",
+				label, a.Labels[label], s.Width[0], s.Width[2], s.Width[1], s.Shape[1], a.Tinted[label], a.Text[label], a.EXIF[label])
 		}
 	}
 	fmt.Fprintln(w, "\nwithout looking at a spine (five folds):")
-	for _, f := range a.Floors {
+	for _, f := range append(slices.Clone(a.Floors), a.Kind) {
 		fmt.Fprintf(w, "  %-22s %5.1f %%  (95 %% interval %.1f to %.1f)\n", f.Name, 100*f.Accuracy, 100*f.Interval.Low, 100*f.Interval.High)
 	}
 	fmt.Fprintf(w, "\nexact duplicates %d, near duplicates %d pairs, JPEG settings %d, cameras %d, with EXIF %d, with a place %d\n",
