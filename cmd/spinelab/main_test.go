@@ -6,6 +6,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"spinebox/internal/scripttest"
+	"spinebox/lab/study"
 	"spinebox/models/modeltest"
 )
 
@@ -28,4 +29,16 @@ func TestScripts(t *testing.T) {
 			"exits": scripttest.Exits, "plant": plant, "unnamed": unnamed,
 		},
 	})
+}
+
+// The configurations that make uses are ones that cv takes: six variants each.
+func TestTheConfigurationsInDocs(t *testing.T) {
+	for _, name := range []string{"../../docs/study/study.yaml", "../../docs/experiment/experiment.yaml"} {
+		c, _, err := study.ReadConfig(name)
+		if err != nil {
+			t.Error(err)
+		} else if n := len(c.All()); n != 6 {
+			t.Errorf("%s has %d variants, want the paper's six", name, n)
+		}
+	}
 }
