@@ -14,18 +14,14 @@ from box import phantoms
 from line import XRAYS
 
 FOLDS = 5
-KINDS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".dcm")
 SIZE = "256x112"  # the study's
 
 
 def measure(folder, contestants, say):
-    data, count = XRAYS, pictures(XRAYS)
-    result = dict(source="the data set's X-rays", size=SIZE, networks={})
-    if not count:
-        count, result["source"] = 338, "phantoms"
-        data = os.path.join(folder, "features-data")
-        phantoms(data, "1018x441", count)
-    result["pictures"] = count
+    data, result = XRAYS, dict(source="the data set's X-rays", size=SIZE, networks={})
+    if not os.path.isdir(data):
+        data, result["source"] = os.path.join(folder, "features-data"), "phantoms"
+        phantoms(data, "1018x441", 338)
     for net in ("resnet50", "vgg16"):
         backbone, cache, folds = contestants.backbone(net), os.path.join(folder, f"{net}-cache"), []
         for k in range(FOLDS):
@@ -34,14 +30,12 @@ def measure(folder, contestants, say):
                 "bin/spinelab", "train", "--data", data, "--net", net, "--method", "features", "--size", SIZE, "--weights", backbone,
                 "--cache", cache, "--fold", str(k), "--threads", "2", "--json", "--out", os.path.join(folder, f"{net}-fold{k}")))
             folds.append(dict(seconds=time.perf_counter() - start, backbone=told.get("backbone_seconds", 0.0), head=told["seconds"],
-                              judging=told["judging_seconds"], epochs=told["epochs"]))
+                              judging=told["judging_seconds"], epochs=told["epochs"],
+                              held_out=sum(map(sum, told["confusion"]))))
             say(f"  {net}, fold {k}: {folds[-1]['seconds']:.0f} s, of it the backbone {folds[-1]['backbone']:.1f} s")
         result["networks"][net] = folds
+        result["pictures"] = sum(fold["held_out"] for fold in folds)  # each of them once
     return result
-
-
-def pictures(folder):
-    return sum(name.lower().endswith(KINDS) for _, _, names in os.walk(folder) for name in names)
 
 
 def markdown(f):
