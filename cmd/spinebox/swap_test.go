@@ -248,7 +248,8 @@ func TestTortureSwaps(t *testing.T) {
 	third := memory[2]
 	t.Logf("%d swaps, %d images meanwhile; an inference takes %.1f ms, an image %.1f ms alone (%.1f at most), %.1f ms (median) and %.1f ms at most while models are swapped: late by %.1f inferences",
 		count, len(total), inference, usual, slices.Max(aloneTotal[flood:]), median(total), slices.Max(total), late)
-	t.Logf("resident: %.0f MB after the third swap, then %.0f to %.0f, %.0f MB at last", third, slices.Min(memory[3:]), slices.Max(memory[3:]), memory[count-1])
+	t.Logf("resident: %.0f MB after the third swap, then %.0f to %.0f, %.0f MB at last; medians of ten: %.0f MB after the third, %.0f MB at last",
+		third, slices.Min(memory[3:]), slices.Max(memory[3:]), memory[count-1], median(memory[3:13]), median(memory[count-10:]))
 	if late > 2 {
 		t.Errorf("an image was late by %.1f inferences", late)
 	}
