@@ -199,7 +199,7 @@ is 1.`,
 				fmt.Fprintf(cmd.OutOrStdout(), "all folds are there: %s\n", out)
 				return nil
 			}
-			text := fmt.Sprintf("%d folds are missing in %s:", len(missing), out)
+			text := fmt.Sprintf("missing in %s:", out)
 			for _, t := range missing {
 				text += "\n  " + t.String()
 			}

@@ -13,6 +13,7 @@ import (
 
 	"spinebox/lab/audit"
 	"spinebox/lab/dataset"
+	"spinebox/lab/regions"
 )
 
 func auditCommand() *cobra.Command {
@@ -20,10 +21,11 @@ func auditCommand() *cobra.Command {
 	var asJSON bool
 	o := audit.Options{}
 	cmd := &cobra.Command{
-		Use:   "inspect DIR",
+		Use:   "inspect DIR|LIST.csv",
 		Short: "Look at a data set before training on it: sizes, duplicates, persons, and what a network could cheat with",
 		Long: `Look at a data set in the layout of the paper's archive (folders NormalFinal,
-ScolFinal, SpondFinal, or Normal, Scol, Spond, in any case): counts and sizes,
+ScolFinal, SpondFinal, or Normal, Scol, Spond, in any case), or on a CSV list with the columns
+file, label and perhaps group, view and mask: counts and sizes,
 exact and near duplicates, groups, JPEG settings and cameras, signs of persons in
 names and metadata, and what classifiers reach that see the file's size and
 brightness and no picture.
@@ -34,11 +36,15 @@ repeated nowhere: they may tell of persons. The page holds X-rays; keep it where
 the data set is kept.`,
 		Example: `  spinelab inspect xrays
   spinelab inspect xrays --out audit
+  spinelab inspect archive/list.csv
   spinelab inspect xrays --json | jq .floors`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			set, err := dataset.Read(args[0])
 			if err != nil {
+				return err
+			}
+			if _, err := regions.Of(set); err != nil { // a list's masks must fit their pictures
 				return err
 			}
 			bar := newBar(cmd.ErrOrStderr(), len(set.Items))

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"spinebox/internal/spine"
@@ -164,8 +165,8 @@ func knownRegions(path, data string, set *dataset.Set) (*regions.Set, error) {
 func printLooked(w io.Writer, dir string, s *look.Summary) error {
 	right, n := s.Right.Pictures, s.All.Pictures
 	accuracy := statistics.Wilson(right, n)
-	fmt.Fprintf(w, "%d pictures, %d answered right: %.1f %% (95 %% interval %.1f to %.1f)\n",
-		n, right, 100*float64(right)/float64(n), 100*accuracy.Low, 100*accuracy.High)
+	fmt.Fprintf(w, "%s, %d answered right: %.1f %% (95 %% interval %.1f to %.1f)\n",
+		english.Plural(n, "picture", ""), right, 100*float64(right)/float64(n), 100*accuracy.Low, 100*accuracy.High)
 	fmt.Fprintf(w, "maps that show nothing: %d\n", s.All.Empty)
 	if s.Regions[""] == n {
 		fmt.Fprintln(w, "no picture has a region: lift and what else needs one is not measured")

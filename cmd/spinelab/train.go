@@ -126,6 +126,9 @@ func runTraining(cmd *cobra.Command, run train.Run, data string, asJSON bool) er
 	if err != nil {
 		return err
 	}
+	if err := set.HasAll(); err != nil {
+		return err
+	}
 	run.Data = set
 	run.Phantom = isPhantom(set)
 	errw := cmd.ErrOrStderr()

@@ -235,6 +235,18 @@ func (s *Set) Count() map[spine.Label]int {
 	return n
 }
 
+// HasAll says in a sentence which class the set has no picture of.
+func (s *Set) HasAll() error {
+	n := s.Count()
+	for _, l := range spine.Labels() {
+		if n[l] == 0 {
+			return fmt.Errorf("the data have no picture of %s, and no network learns a class that it never sees\n"+
+				"hint: put pictures of it into its folder (NormalFinal, ScolFinal, SpondFinal), or on the list", l)
+		}
+	}
+	return nil
+}
+
 // Digest identifies the set by what is in it: the SHA-256 over its items'
 // digests and labels.
 func (s *Set) Digest() string {

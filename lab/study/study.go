@@ -166,11 +166,8 @@ func checkFolds(set *dataset.Set, folds int, seed uint64) error {
 		}
 		groups[item.Label][item.Group] = true
 	}
-	for _, l := range spine.Labels() {
-		if len(groups[l]) == 0 {
-			return fmt.Errorf("the data have no picture of %s, and no network learns a class that it never sees\n"+
-				"hint: put pictures of it into its folder (NormalFinal, ScolFinal, SpondFinal)", l)
-		}
+	if err := set.HasAll(); err != nil {
+		return err
 	}
 	for _, l := range spine.Labels() {
 		if n := len(groups[l]); n < folds {
