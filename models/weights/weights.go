@@ -72,6 +72,7 @@ const (
 func (f *File) Write(name string) (err error) {
 	defer func() {
 		if err != nil {
+			_ = os.Remove(name + ".part") // what fits on a full disk is of no use
 			err = fmt.Errorf("write weights %s: %w", name, err)
 		}
 	}()

@@ -39,6 +39,17 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 	}
 }
 
+func TestWhatCannotBeWrittenLeavesNothing(t *testing.T) {
+	f, _ := made(t)
+	name := t.TempDir() // a folder stands where the file should
+	if err := f.Write(name); err == nil || !strings.Contains(err.Error(), "write weights "+name) {
+		t.Errorf("written over a folder: %v", err)
+	}
+	if _, err := os.Stat(name + ".part"); err == nil {
+		t.Error("half of a file was left")
+	}
+}
+
 // The format's own rules: header length, JSON padded with blanks, offsets from
 // the end of the header without gaps.
 func TestLayout(t *testing.T) {
