@@ -36,9 +36,9 @@ const (
 	signature = "\x89HDF\r\n\x1a\n"
 	// undefined is the address of what is not there.
 	undefined = ^uint64(0)
-	// maxStructure bounds headers, trees and names. Keras' largest file has
-	// less than 2 MB of them, and each is read a few times at most.
-	maxStructure = 64 << 20
+	// maxStructure bounds headers, trees, names and strings together. Keras'
+	// files have less than 2 MB of them, and each is read a few times at most.
+	maxStructure = 16 << 20
 	// maxBlock bounds each block of them.
 	maxBlock = 1 << 20
 )
@@ -87,14 +87,23 @@ func (f *File) block(address, n uint64) ([]byte, error) {
 	if n > maxBlock {
 		return nil, fmt.Errorf("a block of %d bytes is longer than any that is read", n)
 	}
-	if f.budget -= int(n); f.budget < 0 {
-		return nil, errors.New("its structure is larger than any that is read, or runs in circles")
+	if err := f.spend(n); err != nil {
+		return nil, err
 	}
 	b := make([]byte, n)
 	if _, err := f.at.ReadAt(b, int64(address)); err != nil {
 		return nil, fmt.Errorf("read: %w", err)
 	}
 	return b, nil
+}
+
+// spend counts bytes that are read or copied: many names may be one long text,
+// each time from another letter on.
+func (f *File) spend(n uint64) error {
+	if f.budget -= int(n); f.budget < 0 {
+		return errors.New("its structure is larger than any that is read, or runs in circles")
+	}
+	return nil
 }
 
 // pointed returns what a reference of 16 bytes points at: length, address of a

@@ -221,6 +221,9 @@ func (f *File) symbols(address uint64, names []byte, links map[string]uint64) er
 		if !ended {
 			return errors.New("the names of its members are damaged")
 		}
+		if err := f.spend(uint64(len(name))); err != nil {
+			return err
+		}
 		links[string(name)] = object
 	}
 	return nil

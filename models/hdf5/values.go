@@ -108,6 +108,9 @@ func (a *attribute) strings(f *File) ([]string, error) {
 				return nil, err
 			}
 		}
+		if err := f.spend(uint64(len(raw))); err != nil {
+			return nil, err
+		}
 		text, _, _ := strings.Cut(string(raw), "\x00")
 		all = append(all, strings.TrimRight(text, " "))
 	}
