@@ -158,23 +158,25 @@ func (r *Run) answers(ctx context.Context, result *Result, d *description.Model,
 		}
 		d.Golden = append(d.Golden, g)
 	}
-	if r.Release != nil { // there is no held-out part
-		return r.limitRelease(ctx, m, result.Model, d)
-	}
-	if err := r.limit(ctx, m, result.Model, d); err != nil {
+	if err := r.limit(ctx, m, result.Model, d); err != nil || r.Release != nil { // a release has no held-out part
 		return err
 	}
 	return r.heldOut(ctx, m, result)
 }
 
 // limit lets the finished model look at what it was trained with, and makes its
-// gate and thresholds from that.
+// gate and thresholds from that. For a model that has learned every picture, what
+// takes spines that it has not learned comes from the folds.
 func (r *Run) limit(ctx context.Context, m *infer.Model, dir string, d *description.Model) error {
-	looks, err := limits.LookAt(ctx, m, r.Data, r.parts, []dataset.Part{dataset.Fit, dataset.Validation}, r.Cores)
+	parts, set := []dataset.Part{dataset.Fit, dataset.Validation}, limits.Set
+	if r.Release != nil {
+		parts, set = []dataset.Part{dataset.Fit}, limits.Pictures
+	}
+	looks, err := limits.LookAt(ctx, m, r.Data, r.parts, parts, r.Cores)
 	if err != nil {
 		return err
 	}
-	g, thresholds, err := limits.Set(looks, r.Config.Seed)
+	g, thresholds, err := set(looks, r.Config.Seed)
 	if errors.Is(err, limits.ErrFew) {
 		r.say("%v: the model has none, and answers for pictures of anything", err)
 		return nil
@@ -184,6 +186,9 @@ func (r *Run) limit(ctx context.Context, m *infer.Model, dir string, d *descript
 	}
 	if r.Phantom {
 		thresholds = limits.Wide(thresholds)
+	}
+	if r.Release != nil {
+		thresholds.Confidence, thresholds.Outside = r.Release.Thresholds.Confidence, r.Release.Thresholds.Outside
 	}
 	d.Thresholds = thresholds
 	d.Gate, err = g.Write(dir)

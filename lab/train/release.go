@@ -1,14 +1,11 @@
 package train
 
 import (
-	"context"
 	"errors"
 	"slices"
 
 	"spinebox/lab/dataset"
-	"spinebox/lab/limits"
 	"spinebox/models/description"
-	"spinebox/runtime/infer"
 )
 
 // Release is what a training on every picture takes from folds that were judged
@@ -33,28 +30,4 @@ func (r *Run) split() ([]dataset.Part, error) {
 		return r.Data.Split(r.Config.folds(), r.Config.Fold, r.Config.Seed)
 	}
 	return slices.Repeat([]dataset.Part{dataset.Fit}, len(r.Data.Items)), nil
-}
-
-// limitRelease makes the gate of a model that has learned every picture. What
-// takes spines that it has not learned comes from the folds.
-func (r *Run) limitRelease(ctx context.Context, m *infer.Model, dir string, d *description.Model) error {
-	looks, err := limits.LookAt(ctx, m, r.Data, r.parts, []dataset.Part{dataset.Fit}, r.Cores)
-	if err != nil {
-		return err
-	}
-	g, thresholds, err := limits.Pictures(looks, r.Config.Seed)
-	if errors.Is(err, limits.ErrFew) {
-		r.say("%v: the model has none, and answers for pictures of anything", err)
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if r.Phantom {
-		thresholds = limits.Wide(thresholds)
-	}
-	thresholds.Confidence, thresholds.Outside = r.Release.Thresholds.Confidence, r.Release.Thresholds.Outside
-	d.Thresholds = thresholds
-	d.Gate, err = g.Write(dir)
-	return err
 }
