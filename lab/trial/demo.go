@@ -150,7 +150,7 @@ func (t *Trial) oddities() ([]oddity, error) {
 		{two, func(ctx context.Context) error { return t.halves(ctx, two.name, two.content) }},
 		{item{name: "phantom-cut.jpg", what: "truncated", content: cut.Bytes()[:cut.Len()/2], code: spine.Corrupt}, nil},
 		{item{name: "holiday.jpg", what: "a colour photograph", content: photo, code: spine.NotXray}, nil},
-		{item{name: "letter.dcm", what: "a text file named .dcm", content: []byte("Dear colleague, the X-ray comes by post.\n"), code: spine.Unsupported}, nil},
+		{item{name: "letter.dcm", what: "a text file named .dcm", content: []byte("Dear colleague, the X-ray comes by post.\n"), code: spine.Corrupt}, nil},
 	}, nil
 }
 

@@ -162,6 +162,8 @@ func (d Decoder) decode(s *source) (g *Grey, err error) {
 		g, err = d.decodeDICOM(s)
 	case formatUnknown:
 		return nil, spine.Faultf(spine.Corrupt, "neither JPEG, PNG, TIFF nor DICOM (%d bytes)", s.size)
+	case formatText:
+		return nil, &spine.Fault{Code: spine.Corrupt, Reason: "a text file", Foreign: is.foreign()}
 	default:
 		return nil, &spine.Fault{Code: spine.Unsupported, Reason: fmt.Sprintf("a %s file", is), Foreign: is.foreign()}
 	}
