@@ -36,30 +36,48 @@ func (b *builder) resnet(s *op.Scope, p plan, x tf.Output) tf.Output {
 	x = op.Relu(s.SubScope("conv1_relu"), b.convNorm(s, x, "conv1", 2, "VALID"))
 	x = pad(s.SubScope("pool1_pad"), x, 1)
 	x = maxPool(s.SubScope("pool1_pool"), x, 3, 2)
+	// A stage begins by reading every second pixel of every second row, and of
+	// nothing else. Where no statistics of the batch are taken, the block before
+	// computes those alone: all values, and their gradients, are the same, and a
+	// twelfth of the work is saved.
+	early := b.options.BatchNorm != Batch
 	for i, stage := range p.stages {
 		for k := range stage.blocks {
-			stride := int64(1)
-			if k == 0 && i > 0 {
-				stride = 2
+			first, last := k == 0 && i > 0, k == stage.blocks-1 && i < len(p.stages)-1
+			in, out := int64(1), int64(1)
+			if first && !early {
+				in = 2
 			}
-			x = b.bottleneck(s, x, blockName(i, k), stride, k == 0)
+			if last && early {
+				out = 2
+			}
+			x = b.bottleneck(s, x, blockName(i, k), in, out, k == 0)
 		}
 	}
 	b.net.Layers[p.lastLayer()] = x
 	return x
 }
 
-func (b *builder) bottleneck(s *op.Scope, x tf.Output, name string, stride int64, project bool) tf.Output {
-	unit := func(x tf.Output, i int, stride int64) tf.Output {
-		return b.convNorm(s, x, fmt.Sprintf("%s_%d", name, i), stride, "SAME")
+// bottleneck is a residual block: it reads every in-th pixel and row, and of
+// what comes of them it returns every out-th.
+func (b *builder) bottleneck(s *op.Scope, x tf.Output, name string, in, out int64, project bool) tf.Output {
+	unit := func(x tf.Output, i int, stride int64, padding string) tf.Output {
+		return b.convNorm(s, x, fmt.Sprintf("%s_%d", name, i), stride, padding)
 	}
 	shortcut := x
-	if project {
-		shortcut = unit(x, 0, stride)
+	switch {
+	case project:
+		shortcut = unit(x, 0, in*out, "SAME")
+	case out > 1:
+		shortcut = maxPool(s.SubScope(name+"_0_pool"), x, 1, out)
 	}
-	y := op.Relu(s.SubScope(name+"_1_relu"), unit(x, 1, stride))
-	y = op.Relu(s.SubScope(name+"_2_relu"), unit(y, 2, 1))
-	y = unit(y, 3, 1)
+	y := op.Relu(s.SubScope(name+"_1_relu"), unit(x, 1, in, "SAME"))
+	padding := "SAME"
+	if out > 1 { // which would begin elsewhere
+		y, padding = pad(s.SubScope(name+"_2_pad"), y, 1), "VALID"
+	}
+	y = op.Relu(s.SubScope(name+"_2_relu"), unit(y, 2, out, padding))
+	y = unit(y, 3, 1, "SAME")
 	return op.Relu(s.SubScope(name+"_out"), op.AddV2(s.SubScope(name+"_add"), shortcut, y))
 }
 
