@@ -46,9 +46,30 @@ func newSwaps(t *testing.T, a nets.Architecture, height, width int) *swaps {
 		s.must(os.RemoveAll(dir))
 	}
 	s.must(store.Activate(slots.First, s.models[0]))
-	s.box = s.serve()
+	s.box = s.serve(append([]string{"env"}, unitEnvironment(t)...)...)
 	s.until(s.box, "it is ready", func(st spine.Status) bool { return s.uses(st, 0) })
+	libraries, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", s.box.Process.Pid))
+	s.must(err)
+	if !strings.Contains(string(libraries), "/libjemalloc.so.2") {
+		absent := t.Skip
+		if os.Getenv("CI") == "true" {
+			absent = t.Fatal
+		}
+		absent("libjemalloc2, which the service's unit names, is not installed (scripts/test-tools)")
+	}
 	return s
+}
+
+// unitEnvironment is what the service's unit adds to its environment: how it
+// keeps its memory.
+func unitEnvironment(t *testing.T) (assignments []string) {
+	for _, m := range regexp.MustCompile(`(?m)^Environment=(.+)$`).FindAllStringSubmatch(readText(t, "../../systemd/spinebox.service"), -1) {
+		assignments = append(assignments, m[1])
+	}
+	if len(assignments) == 0 {
+		t.Fatal("the unit has no environment")
+	}
+	return assignments
 }
 
 func (s *swaps) uses(st spine.Status, model int) bool {
