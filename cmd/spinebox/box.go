@@ -219,7 +219,7 @@ func (b *box) openPipeline() error {
 	judge, decides := b.judge()
 	p, err := pipeline.New(pipeline.Options{
 		Judge: judge, Thresholds: decides,
-		Ledger: records{b.ledger}, Origin: b.origin,
+		Ledger: b.ledger, Origin: b.origin,
 		Quarantine: b.config.quarantinePath(), Notes: filepath.Join(b.config.Data, "reading"),
 		Observer: b, Log: b.log, Now: time.Now,
 	})

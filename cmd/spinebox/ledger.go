@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"spinebox/internal/spine"
 	"spinebox/runtime/pipeline"
 	"spinebox/sync/ledger"
 	"spinebox/sync/wire"
@@ -107,29 +106,4 @@ func (b *box) quarantined(image string) (digest string, err error) {
 		}
 	}
 	return "", fmt.Errorf("image %.12s: %w", image, pipeline.ErrNotQuarantined)
-}
-
-// records is the ledger as the pipeline speaks of it.
-type records struct{ *ledger.Ledger }
-
-func (r records) Last(digest string) (attempt int, outcome spine.Outcome, err error) {
-	img, err := r.Image(digest)
-	switch {
-	case errors.Is(err, ledger.ErrNotFound):
-		return 0, "", nil
-	case err != nil:
-		return 0, "", err
-	}
-	return img.Attempt, img.Decision.Outcome, nil
-}
-
-func (r records) Commit(img *spine.Image, seen spine.Sighting, message func(uint64) ([]byte, string, error)) error {
-	err := r.Ledger.Commit(img, seen, message)
-	switch {
-	case errors.Is(err, ledger.ErrKnown):
-		return fmt.Errorf("%w: %w", pipeline.ErrKnown, err)
-	case errors.Is(err, ledger.ErrConflict):
-		return fmt.Errorf("%w: %w", pipeline.ErrConflict, err)
-	}
-	return err
 }

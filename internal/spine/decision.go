@@ -81,6 +81,14 @@ func (c Code) Sentence() string {
 // image waits, and somebody is told.
 var ErrBox = errors.New("the box cannot work")
 
+// Why the ledger does not take an image's result.
+var (
+	// ErrKnown: the image has a result of this attempt, or of a later one.
+	ErrKnown = errors.New("the image has its result already")
+	// ErrConflict: another image holds the SOPInstanceUID.
+	ErrConflict = errors.New("the SOPInstanceUID belongs to other bytes")
+)
+
 // Fault is an error about one image that carries the code it ends with. It is
 // how decoders, gates and readers say which refusal or failure they mean.
 type Fault struct {

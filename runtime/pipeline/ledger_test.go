@@ -13,31 +13,6 @@ import (
 	"spinebox/sync/wire"
 )
 
-// badger is the real ledger as the pipeline speaks of it.
-type badger struct{ *ledger.Ledger }
-
-func (b badger) Last(digest string) (attempt int, outcome spine.Outcome, err error) {
-	img, err := b.Image(digest)
-	switch {
-	case errors.Is(err, ledger.ErrNotFound):
-		return 0, "", nil
-	case err != nil:
-		return 0, "", err
-	}
-	return img.Attempt, img.Decision.Outcome, nil
-}
-
-func (b badger) Commit(img *spine.Image, seen spine.Sighting, message func(uint64) ([]byte, string, error)) error {
-	err := b.Ledger.Commit(img, seen, message)
-	switch {
-	case errors.Is(err, ledger.ErrKnown):
-		return ErrKnown
-	case errors.Is(err, ledger.ErrConflict):
-		return ErrConflict
-	}
-	return err
-}
-
 // Every outcome, once through the real ledger, which is then opened anew.
 func TestEveryOutcomeIsLasting(t *testing.T) {
 	b := newBench(t, testJudge(func(path string) (*spine.Picture, error) {
@@ -51,7 +26,7 @@ func TestEveryOutcomeIsLasting(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.Ledger = badger{l}
+		b.Ledger = l
 		return l
 	}
 	l := open()
@@ -110,7 +85,7 @@ func TestAFullDiskHoldsTheClaimBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.Ledger = badger{l}
+	b.Ledger = l
 	c := b.drop(t, "a.dcm", "one")
 	if err := b.Handle(t.Context(), c); !errors.Is(err, ledger.ErrDiskFull) {
 		t.Fatalf("on a full disk: %v", err)
@@ -126,7 +101,7 @@ func TestAFullDiskHoldsTheClaimBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	b.Ledger = badger{l}
+	b.Ledger = l
 	if err := b.Handle(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}

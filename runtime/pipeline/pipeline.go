@@ -50,19 +50,11 @@ func (c Claim) sighting() spine.Sighting {
 	return spine.Sighting{Source: c.Source, Name: c.Name, Size: c.Size, ModTime: c.ModTime, Inode: c.Inode, Digest: c.Digest}
 }
 
-var (
-	// ErrKnown is what Ledger.Commit returns for an image that has its result.
-	ErrKnown = errors.New("the image has its result already")
-	// ErrConflict is what Ledger.Commit returns for an image whose
-	// SOPInstanceUID belongs to another one.
-	ErrConflict = errors.New("another image has this identifier")
-)
-
 // Ledger is where results become lasting.
 type Ledger interface {
-	// Last returns the attempt and the outcome of the image's current result;
-	// attempt 0 for an image that has none.
-	Last(digest string) (attempt int, outcome spine.Outcome, err error)
+	// Answered returns the attempt and the outcome of the image's current
+	// result; attempt 0 for an image that has none.
+	Answered(digest string) (attempt int, outcome spine.Outcome, err error)
 
 	// Duplicate notes that a file holds the bytes of a known image, and
 	// reports whether that was news.
@@ -70,7 +62,9 @@ type Ledger interface {
 
 	// Commit MUST write the image, the message that goes out for it and the
 	// sighting together or not at all, and be on disk when it returns nil.
-	// It sets img.Sequence before it calls message, whose error it returns.
+	// It sets img.Sequence before it calls message, whose error it returns. An
+	// image that has its result is spine.ErrKnown, one whose SOPInstanceUID
+	// belongs to another spine.ErrConflict.
 	Commit(img *spine.Image, seen spine.Sighting, message func(sequence uint64) (message []byte, resultID string, err error)) error
 }
 
@@ -174,7 +168,7 @@ func (p *Pipeline) Quarantine() Quarantine { return p.quarantine }
 // finished all the same, within its limit; one that waits for the network is
 // left for another time, with the error of ctx.
 func (p *Pipeline) Handle(ctx context.Context, c Claim) error {
-	last, _, err := p.Ledger.Last(c.Digest)
+	last, _, err := p.Ledger.Answered(c.Digest)
 	if err != nil {
 		return fmt.Errorf("look up image %.12s: %w", c.Digest, err)
 	}
@@ -189,13 +183,13 @@ func (p *Pipeline) Handle(ctx context.Context, c Claim) error {
 	if file, err := p.quarantine.Get(c.Digest); err == nil {
 		last = file.Last().Attempt
 	}
-	if err := p.answer(ctx, c, last+1, fromShare); !errors.Is(err, ErrKnown) {
+	if err := p.answer(ctx, c, last+1, fromShare); !errors.Is(err, spine.ErrKnown) {
 		return err
 	}
 	return p.duplicate(c)
 }
 
-// answer judges an image and settles it. It returns ErrKnown when the image
+// answer judges an image and settles it. It returns spine.ErrKnown when the image
 // has its result of this attempt already.
 func (p *Pipeline) answer(ctx context.Context, c Claim, attempt int, from origin) error {
 	seat := p.take()
@@ -270,18 +264,18 @@ func (p *Pipeline) decide(img *spine.Image, d spine.Decision, readings []spine.R
 // the image ends with one result, and the next one gets its turn.
 //
 // The same bytes may be in hand twice, from two shares. Whichever comes second
-// is ErrKnown before it touches the quarantine.
+// is spine.ErrKnown before it touches the quarantine.
 func (p *Pipeline) settle(s *seat, img *spine.Image, c Claim, from origin) error {
 	p.settling.Lock()
 	defer p.settling.Unlock()
-	switch last, _, err := p.Ledger.Last(c.Digest); {
+	switch last, _, err := p.Ledger.Answered(c.Digest); {
 	case err != nil:
 		return fmt.Errorf("look up image %.12s: %w", c.Digest, err)
 	case last > 0 && from == fromShare:
-		return ErrKnown
+		return spine.ErrKnown
 	}
 	unsendable, err := p.commit(s, img, c, from)
-	if errors.Is(err, ErrConflict) {
+	if errors.Is(err, spine.ErrConflict) {
 		p.decide(img, decline(spine.Faultf(spine.Conflict, "another image has this SOPInstanceUID")), nil)
 		unsendable, err = p.commit(s, img, c, from)
 	}

@@ -41,7 +41,7 @@ func (b *books) failing(step string) error {
 	return b.fail(step)
 }
 
-func (b *books) Last(digest string) (int, spine.Outcome, error) {
+func (b *books) Answered(digest string) (int, spine.Outcome, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	img := b.images[digest]
@@ -69,11 +69,11 @@ func (b *books) Commit(img *spine.Image, seen spine.Sighting, message func(uint6
 		return err
 	}
 	if old, known := b.images[img.Digest]; known && old.Attempt >= img.Attempt {
-		return fmt.Errorf("%.8s: %w", img.Digest, ErrKnown)
+		return fmt.Errorf("%.8s: %w", img.Digest, spine.ErrKnown)
 	}
 	for _, other := range b.images {
 		if img.SOPInstanceUID != "" && other.SOPInstanceUID == img.SOPInstanceUID && img.Decision.Code != spine.Conflict {
-			return fmt.Errorf("%.8s: %w", img.Digest, ErrConflict)
+			return fmt.Errorf("%.8s: %w", img.Digest, spine.ErrConflict)
 		}
 	}
 	img.Sequence = uint64(len(b.messages) + 1)

@@ -19,7 +19,7 @@ func (p *Pipeline) Retry(ctx context.Context, digest string) error {
 	if err != nil {
 		return err
 	}
-	last, outcome, err := p.Ledger.Last(digest)
+	last, outcome, err := p.Ledger.Answered(digest)
 	if err != nil {
 		return fmt.Errorf("look up image %s: %w", short(digest), err)
 	}

@@ -22,11 +22,11 @@ var digest = regexp.MustCompile(`^[0-9a-f]{64}$`)
 // It sets img.Sequence before it calls message, which MUST NOT call the
 // ledger. When it returns an error, nothing is written and img is as it was.
 //
-// An image with a result of this attempt or a later one gives ErrKnown: a
+// An image with a result of this attempt or a later one gives spine.ErrKnown: a
 // crash between the commit and what follows it makes no second result. A later
 // attempt supersedes: its message takes the place of the old one, if that
 // still waits. An image that was judged under a SOPInstanceUID which other
-// bytes hold gives ErrConflict; decide again, as spine.Conflict. ErrDiskFull
+// bytes hold gives spine.ErrConflict; decide again, as spine.Conflict. ErrDiskFull
 // and ErrOutboxFull say to keep the image and try later.
 func (l *Ledger) Commit(img *spine.Image, seen spine.Sighting, message func(sequence uint64) (message []byte, resultID string, err error)) error {
 	if !digest.MatchString(img.Digest) || img.Attempt < 1 {
@@ -84,7 +84,7 @@ func supersede(txn *badger.Txn, t *tally, img *spine.Image) error {
 		return err
 	}
 	if old.Attempt >= img.Attempt {
-		return ErrKnown
+		return spine.ErrKnown
 	}
 	if err := txn.Delete(sequenceKey(old.Sequence)); err != nil {
 		return err
@@ -108,7 +108,7 @@ func claim(txn *badger.Txn, img *spine.Image) error {
 	case err != nil:
 		return err
 	case holder != img.Digest:
-		return ErrConflict
+		return spine.ErrConflict
 	}
 	return nil
 }
@@ -122,6 +122,19 @@ func count(c *spine.Counters, outcome spine.Outcome) {
 	case spine.Failed:
 		c.Failed++
 	}
+}
+
+// Answered returns the attempt and the outcome of the image's current result;
+// attempt 0 for an image that has none.
+func (l *Ledger) Answered(digest string) (attempt int, outcome spine.Outcome, err error) {
+	img, err := l.Image(digest)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return 0, "", nil
+	case err != nil:
+		return 0, "", err
+	}
+	return img.Attempt, img.Decision.Outcome, nil
 }
 
 // Image returns the record of the image with that digest, or ErrNotFound.

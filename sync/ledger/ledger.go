@@ -42,10 +42,6 @@ import (
 var (
 	// ErrNotFound: the ledger does not know it.
 	ErrNotFound = errors.New("not in the ledger")
-	// ErrKnown: the image has a result of this attempt, or of a later one.
-	ErrKnown = errors.New("image has a result already")
-	// ErrConflict: another image holds the SOPInstanceUID.
-	ErrConflict = errors.New("SOPInstanceUID belongs to other bytes")
 	// ErrDiskFull: too little space is left to write safely. Nothing was
 	// written; it goes away by itself when there is space again.
 	ErrDiskFull = errors.New("the disk is full")

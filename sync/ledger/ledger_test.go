@@ -144,7 +144,7 @@ func TestOneResultForEachAttempt(t *testing.T) {
 	img := image("a")
 	commit(t, l, img)
 	again := image("a")
-	if err := l.Commit(again, sighting(again), message(again)); !errors.Is(err, ErrKnown) {
+	if err := l.Commit(again, sighting(again), message(again)); !errors.Is(err, spine.ErrKnown) {
 		t.Errorf("a second result: %v", err)
 	}
 	expect(t, "sequence of the second", 0, again.Sequence)
@@ -160,7 +160,7 @@ func TestOneResultForEachAttempt(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(t, "recent", []*spine.Image{again}, recent)
-	if err := l.Commit(img, sighting(img), message(img)); !errors.Is(err, ErrKnown) {
+	if err := l.Commit(img, sighting(img), message(img)); !errors.Is(err, spine.ErrKnown) {
 		t.Errorf("an earlier attempt: %v", err)
 	}
 	if n, err := l.Delivered(resultID(img)); n != 0 || err != nil {
@@ -216,7 +216,7 @@ func TestConflict(t *testing.T) {
 	expect(t, "holder", hash("2"), holder)
 	other := image("other")
 	other.SOPInstanceUID = "1.2.3"
-	if err := l.Commit(other, sighting(other), message(other)); !errors.Is(err, ErrConflict) {
+	if err := l.Commit(other, sighting(other), message(other)); !errors.Is(err, spine.ErrConflict) {
 		t.Errorf("other bytes under the same UID: %v", err)
 	}
 	again := image("2")
