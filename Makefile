@@ -58,6 +58,20 @@ study: build $(study_networks:%=$(STUDY)-weights/%.safetensors) ## cross-validat
 	bin/spinelab cv --data $(XRAYS) --config docs/study/study.yaml --out $(STUDY) --land docs/study/folds $(study_regions)
 	bin/spinelab report $(STUDY) --data $(XRAYS)
 
+# What remains of an accuracy without the traits of acquisition: two of the variants
+# once more squashed to a square, and once on copies that have one shape, one spread
+# of greys and one JPEG quality.
+study_again = bin/spinelab cv --variants vgg16-random,resnet50-finetune
+
+.PHONY: study-shortcuts
+study-shortcuts: build $(study_networks:%=$(STUDY)-weights/%.safetensors) ## the study's shortcuts taken away, for two variants (XRAYS=DIR)
+	@[ -e $(STUDY)-even/manifest.csv ] || bin/spinelab harmonize --data $(XRAYS) --out $(STUDY)-even --size 384x160
+	$(study_again) --data $(STUDY)-even --config docs/study/study.yaml --out $(STUDY)-harmonized --land docs/study/harmonized
+	sed 's/resize: letterbox/resize: squash/; s/height: 192/height: 128/; s/width: 80$$$$/width: 128/' docs/study/study.yaml >$(STUDY)-square.yaml
+	$(study_again) --data $(XRAYS) --config $(STUDY)-square.yaml --out $(STUDY)-squared --land docs/study/squared $(study_regions)
+	bin/spinelab report $(STUDY)-harmonized --data $(STUDY)-even
+	bin/spinelab report $(STUDY)-squared --data $(XRAYS)
+
 # A stand-in where Keras' ImageNet weights are not at hand: `bin/spinelab weights
 # import` makes the same file of theirs.
 $(STUDY)-weights/%.safetensors: | build

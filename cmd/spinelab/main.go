@@ -59,7 +59,7 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(versionCommand(), auditCommand(), phantomCommand(), trainCommand(), cvCommand(), pretrainCommand(), weightsCommand(), modelCommand(), gateCommand(), lookCommand(), reportCommand(), releaseCommand(), demoCommand(), realCommand(), regionsCommand())
+	root.AddCommand(versionCommand(), auditCommand(), harmonizeCommand(), phantomCommand(), trainCommand(), cvCommand(), pretrainCommand(), weightsCommand(), modelCommand(), gateCommand(), lookCommand(), reportCommand(), releaseCommand(), demoCommand(), realCommand(), regionsCommand())
 	return root
 }
 

@@ -1,0 +1,134 @@
+// Package harmonize makes a copy of a data set in which nothing tells how a
+// picture was acquired: one shape, one size, one spread of greys, one encoder. A
+// network that is as accurate on the copy has not lived on such traits.
+package harmonize
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"image"
+	"image/jpeg"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+
+	"spinebox/internal/spine"
+	"spinebox/lab/dataset"
+	"spinebox/models/input"
+	"spinebox/runtime/xray"
+)
+
+// Options of the copies.
+type Options struct {
+	Height, Width int            // pixels; a picture of another shape loses its edges
+	Quality       int            // of the JPEG, 1 to 100
+	Cores         int            // for decoding
+	Done          func(done int) // is told how many pictures are done; may be nil
+}
+
+// Write writes the copies into dir, which must not exist: a folder for each
+// class, and a manifest.csv that keeps each patient's pictures together. The
+// names of the copies are numbers.
+func Write(ctx context.Context, set *dataset.Set, dir string, o Options) error {
+	spec := input.Spec{Height: o.Height, Width: o.Width, Resize: input.Squash, Grey: input.Percentile}
+	if err := spec.Validate(); err != nil {
+		return err
+	}
+	if o.Quality < 1 || o.Quality > 100 {
+		return fmt.Errorf("a JPEG's quality is 1 to 100, not %d", o.Quality)
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return fmt.Errorf("the folder for the copies must be a new one: %w", dataset.Unnamed(err))
+	}
+	for _, folder := range folders() {
+		if err := os.Mkdir(filepath.Join(dir, folder), 0o755); err != nil {
+			return err
+		}
+	}
+	number := map[string]int{} // by path: the set is sorted by content
+	for i, item := range set.Items {
+		number[item.Path] = i + 1
+	}
+	var done atomic.Int64
+	names, err := dataset.Decode(set, o.Cores, func(item dataset.Item) (string, error) {
+		if err := ctx.Err(); err != nil {
+			return "", err
+		}
+		name := fmt.Sprintf("%s/%04d.jpg", folders()[item.Label], number[item.Path])
+		return name, one(item.Path, filepath.Join(dir, name), spec, o.Quality)
+	}, func() {
+		if n := done.Add(1); o.Done != nil {
+			o.Done(int(n))
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return manifest(filepath.Join(dir, "manifest.csv"), set, names)
+}
+
+// folders are called as the paper's archive calls them.
+func folders() map[spine.Label]string {
+	return map[spine.Label]string{
+		spine.Normal: "NormalFinal", spine.Scoliosis: "ScolFinal", spine.Spondylolisthesis: "SpondFinal",
+	}
+}
+
+func one(from, to string, spec input.Spec, quality int) error {
+	p, err := xray.Decode(from, xray.DefaultLimits())
+	if err != nil {
+		return err
+	}
+	plane := make([]float32, spec.Height*spec.Width)
+	spec.Plane(plane, crop(p, spec.Height, spec.Width))
+	grey := image.NewGray(image.Rect(0, 0, spec.Width, spec.Height))
+	for i, v := range plane {
+		grey.Pix[i] = uint8(v + 0.5)
+	}
+	var file bytes.Buffer
+	if err := jpeg.Encode(&file, grey, &jpeg.Options{Quality: quality}); err != nil {
+		return err
+	}
+	return os.WriteFile(to, file.Bytes(), 0o644)
+}
+
+// crop returns the greatest part in the middle of the picture that has the shape
+// of height×width.
+func crop(p *spine.Picture, height, width int) *spine.Picture {
+	h, w := p.Height, p.Width
+	if h*width > w*height {
+		h = max(1, w*height/width)
+	} else {
+		w = max(1, h*width/height)
+	}
+	left, top := (p.Width-w)/2, (p.Height-h)/2
+	c := &spine.Picture{Width: w, Height: h, Pix: make([]float32, 0, w*h)}
+	for y := range h {
+		from := (top+y)*p.Width + left
+		c.Pix = append(c.Pix, p.Pix[from:from+w]...)
+	}
+	return c
+}
+
+// manifest keeps patients together. Their names stay behind: a group is called
+// by the number of its first picture.
+func manifest(name string, set *dataset.Set, names []string) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	rows := csv.NewWriter(f)
+	_ = rows.Write([]string{"file", "group", "view"}) // Error tells
+	groups := map[string]int{}
+	for i, item := range set.Items {
+		if _, ok := groups[item.Group]; !ok {
+			groups[item.Group] = i + 1
+		}
+		_ = rows.Write([]string{names[i], fmt.Sprint(groups[item.Group]), item.View})
+	}
+	rows.Flush()
+	return errors.Join(rows.Error(), f.Close())
+}
