@@ -67,7 +67,7 @@ study_again = bin/spinelab cv --variants vgg16-random,resnet50-finetune
 study-shortcuts: build $(study_networks:%=$(STUDY)-weights/%.safetensors) ## the study's shortcuts taken away, for two variants (XRAYS=DIR)
 	@[ -e $(STUDY)-even/manifest.csv ] || bin/spinelab harmonize --data $(XRAYS) --out $(STUDY)-even --size 384x160
 	$(study_again) --data $(STUDY)-even --config docs/study/study.yaml --out $(STUDY)-harmonized --land docs/study/harmonized
-	sed 's/resize: letterbox/resize: squash/; s/height: 192/height: 128/; s/width: 80$$$$/width: 128/' docs/study/study.yaml >$(STUDY)-square.yaml
+	sed 's/resize: letterbox/resize: squash/; s/height: 192/height: 128/; s/width: 80$$/width: 128/' docs/study/study.yaml >$(STUDY)-square.yaml
 	$(study_again) --data $(XRAYS) --config $(STUDY)-square.yaml --out $(STUDY)-squared --land docs/study/squared $(study_regions)
 	bin/spinelab report $(STUDY)-harmonized --data $(STUDY)-even
 	bin/spinelab report $(STUDY)-squared --data $(XRAYS)
