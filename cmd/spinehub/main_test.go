@@ -74,11 +74,13 @@ func TestServeWithMosquitto(t *testing.T) {
 	}
 }
 
-// A hub shows the broker its certificate, and gives no password away.
+// A broker that wants certificates and passwords lets hub and box in by them, and
+// a hub with another password not. No password is given away.
 func TestServeWithCertificates(t *testing.T) {
 	m, authority := brokertest.New(t), brokertest.NewAuthority(t)
-	m.Start(authority.Lines()...)
+	m.Start(append(authority.Lines(), m.Passwords(map[string]string{"hub": "secret", "box": "secret too"})...)...)
 	broker := strings.Replace(m.URL(), "tcp://", "tls://", 1)
+	boxBroker := strings.Replace(m.URL(), "tcp://", "tls://box:secret%20too@", 1)
 	ca, cert, key := authority.ClientFiles()
 	password := filepath.Join(t.TempDir(), "password")
 	if err := os.WriteFile(password, []byte("secret\n"), 0o600); err != nil {
@@ -91,7 +93,7 @@ func TestServeWithCertificates(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- hub.run(ctx, &out, slog.New(slog.NewTextHandler(&log, nil))) }()
 	box := &tls.Config{RootCAs: authority.Roots(), Certificates: []tls.Certificate{authority.Client()}}
-	if err := send(t.TempDir(), broker, box, "box-1", 1); err != nil {
+	if err := send(t.TempDir(), boxBroker, box, "box-1", 1); err != nil {
 		t.Error(err)
 	}
 	cancel()
@@ -100,6 +102,18 @@ func TestServeWithCertificates(t *testing.T) {
 	}
 	if n := strings.Count(out.String(), "north/box-1"); n != 3 || strings.Contains(log.String(), "secret") {
 		t.Errorf("%d lines:\n%s\n%s", n, &out, &log)
+	}
+	if err := os.WriteFile(password, []byte("wrong\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	short, stop := context.WithTimeout(t.Context(), 2*time.Second)
+	defer stop()
+	log.Reset()
+	if err := hub.run(short, &out, slog.New(slog.NewTextHandler(&log, nil))); err != nil && !strings.Contains(err.Error(), "not Authorized") {
+		t.Errorf("with a wrong password: %v", err)
+	}
+	if said := log.String(); !strings.Contains(said, "not Authorized") || strings.Contains(said, "wrong") {
+		t.Errorf("a wrong password is answered with:\n%s", said)
 	}
 	if err := os.Chmod(password, 0o644); err != nil {
 		t.Fatal(err)

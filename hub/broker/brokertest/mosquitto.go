@@ -73,6 +73,24 @@ func (m *Mosquitto) Start(more ...string) {
 	m.t.Fatal("mosquitto does not take connections")
 }
 
+// Passwords are the lines of configuration with which only these users are let
+// in, each with a password.
+func (m *Mosquitto) Passwords(users map[string]string) []string {
+	m.t.Helper()
+	file := filepath.Join(m.t.TempDir(), "passwords")
+	for user, password := range users {
+		arguments := []string{"-b", file, user, password}
+		if _, err := os.Stat(file); err != nil {
+			arguments = append([]string{"-c"}, arguments...)
+		}
+		// Of mosquitto's own package.
+		if out, err := exec.Command("mosquitto_passwd", arguments...).CombinedOutput(); err != nil {
+			m.t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	return []string{"allow_anonymous false", "password_file " + file}
+}
+
 // Kill ends mosquitto as a power cut would. It may be started again.
 func (m *Mosquitto) Kill() {
 	if m.cmd == nil {
