@@ -17,18 +17,22 @@ import (
 
 func backupCommand() *cobra.Command {
 	var path string
+	var replace bool
 	c := &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Write a copy of the ledger, beside the running service or without it",
 		Long: `Write the ledger, as it is at one moment, into a file that ` + "`spinebox restore`" + `
 reads. The file holds the names of X-rays' files: keep it as carefully as the
 box. Files in quarantine, the models and the site's key are not in it.`,
-		Example: "  spinebox backup /mnt/usb/box-1.backup",
+		Example: "  spinebox backup /mnt/usb/box-1.backup\n  spinebox backup --replace /mnt/usb/latest.backup",
 		Args:    arguments(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			config, err := loadConfig(path)
 			if err != nil {
 				return err
+			}
+			if _, err := os.Lstat(args[0]); err == nil && !replace {
+				return withHint(fmt.Errorf("%s is there already", args[0]), "give another name, or --replace")
 			}
 			head, err := backUp(c.Context(), config, args[0])
 			if err != nil {
@@ -39,6 +43,7 @@ box. Files in quarantine, the models and the site's key are not in it.`,
 		},
 	}
 	c.Flags().StringVar(&path, "config", defaultPath, "configuration `FILE` of the service")
+	c.Flags().BoolVar(&replace, "replace", false, "replace a file of that name, once the new backup is whole")
 	return c
 }
 
@@ -72,6 +77,7 @@ func backUp(ctx context.Context, c *config, path string) (head ledger.BackupHead
 
 func restoreCommand() *cobra.Command {
 	var path string
+	var anothers bool
 	c := &cobra.Command{
 		Use:   "restore FILE",
 		Short: "Put a backup in the ledger's place, while the service does not run",
@@ -94,6 +100,10 @@ as new if the backup does not know them.`,
 				return fmt.Errorf("open the backup: %w", err)
 			}
 			defer f.Close()
+			if of, err := ledger.CheckBackup(f); err == nil && of.Owner != "" && of.Owner != config.owner() && !anothers {
+				return withHint(fmt.Errorf("the backup is of %s, and this box is %s; nothing was changed", of.Owner, config.owner()),
+					"--of-another-box restores it all the same, where this box has taken that one's place")
+			}
 			head, former, err := ledger.Restore(f, config.ledgerPath(), slog.New(slog.DiscardHandler))
 			switch {
 			case errors.Is(err, ledger.ErrInUse):
@@ -109,5 +119,6 @@ as new if the backup does not know them.`,
 		},
 	}
 	c.Flags().StringVar(&path, "config", defaultPath, "configuration `FILE` of the service")
+	c.Flags().BoolVar(&anothers, "of-another-box", false, "restore also a backup of a box of another name")
 	return c
 }

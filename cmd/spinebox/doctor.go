@@ -88,7 +88,7 @@ func examineConfig(path string) (*config, []finding) {
 		return nil, []finding{f}
 	}
 	if len(problems) == 0 {
-		return config, []finding{{Name: "configuration", State: fine, What: path + " is in order"}}
+		return config, []finding{{Name: "configuration", State: fine, What: path + " can be read; what it names is looked at below"}}
 	}
 	var all []finding
 	for _, p := range problems {
@@ -156,6 +156,9 @@ func (c *config) examineKey() finding {
 func (c *config) examineData() finding {
 	if err := checkWritable(c.Data); err != nil {
 		return finding{"data", wrong, err.Error(), "run this as the service's user (sudo -u spinebox); if it stays so: chown -R spinebox: " + c.Data}
+	}
+	if _, err := os.Stat(c.Data); err != nil {
+		return finding{"data", note, c.Data + " is not there yet", "the service makes it when it starts; look for a slip of the pen"}
 	}
 	return finding{Name: "data", State: fine, What: c.Data + " can be written"}
 }

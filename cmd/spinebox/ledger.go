@@ -16,6 +16,9 @@ import (
 func (c *config) ledgerPath() string     { return filepath.Join(c.Data, "ledger") }
 func (c *config) quarantinePath() string { return filepath.Join(c.Data, "quarantine") }
 
+// owner is the box's name in backups of its ledger.
+func (c *config) owner() string { return c.Site + "/" + c.Device }
+
 // patience is how long the service waits for a command that has the ledger open
 // to end.
 const patience = 2 * time.Second
@@ -27,7 +30,7 @@ func (c *config) openLedger(log *slog.Logger) (*ledger.Ledger, error) {
 		return nil, err
 	}
 	return ledger.Open(c.ledgerPath(), ledger.Options{
-		Log: log, Reserve: min(int64(c.Limits.Reserve)/2, 32<<20),
+		Log: log, Owner: c.owner(), Reserve: min(int64(c.Limits.Reserve)/2, 32<<20),
 		MaxResults: c.Limits.Outbox, MaxBytes: int64(c.Limits.OutboxSize), Keep: c.Limits.Keep,
 	})
 }

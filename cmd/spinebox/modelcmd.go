@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -96,7 +97,7 @@ func listCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return printModels(o, all)
+		return printModels(c, o, all)
 	})
 }
 
@@ -187,7 +188,11 @@ func install(ctx context.Context, c *config, o modelOptions, dir string, thenAct
 	if thenActivate {
 		return activate(ctx, c, o, d.Digest())
 	}
-	return printOne(c, o, d.Digest(), "is installed; `spinebox model activate "+d.Digest()[:12]+"` lets the box use it")
+	said := "is installed; `spinebox model activate " + d.Digest()[:12] + "` lets the box use it"
+	if c.Models.Path != "" {
+		said = "is installed; the box uses it when models.path is gone from the configuration and `spinebox model activate " + d.Digest()[:12] + "` has named it"
+	}
+	return printOne(c, o, d.Digest(), said)
 }
 
 // try opens the model folder and asks for its golden cases.
@@ -277,7 +282,7 @@ func (c *config) installed() ([]installedModel, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all []installedModel
+	all := []installedModel{}
 	for _, digest := range digests {
 		m := installedModel{Digest: digest}
 		if d, err := description.Read(store.Path(digest)); err != nil {
@@ -315,21 +320,23 @@ func (m installedModel) state() string {
 	return strings.Join(parts, ", ")
 }
 
-func printModels(o modelOptions, all []installedModel) error {
+func printModels(c *config, o modelOptions, all []installedModel) error {
 	if o.json {
 		return printJSON(o.out, all)
+	}
+	if c.Models.Path != "" {
+		fmt.Fprintf(o.out, "The box uses the model that its configuration names, in models.path: %s\n", c.Models.Path)
 	}
 	if len(all) == 0 {
 		_, err := fmt.Fprintln(o.out, "No model is installed.")
 		return err
 	}
-	_, err := fmt.Fprintf(o.out, "%-12s  %-20s  %-10s  %s\n", "DIGEST", "NAME", "VERSION", "STATE")
+	table := tabwriter.NewWriter(o.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "DIGEST\tNAME\tVERSION\tSTATE")
 	for _, m := range all {
-		if err == nil {
-			_, err = fmt.Fprintf(o.out, "%.12s  %-20s  %-10s  %s\n", m.Digest, m.Name, m.Version, m.state())
-		}
+		fmt.Fprintf(table, "%.12s\t%s\t%s\t%s\n", m.Digest, m.Name, m.Version, m.state())
 	}
-	return err
+	return table.Flush()
 }
 
 func printOne(c *config, o modelOptions, digest, said string) error {

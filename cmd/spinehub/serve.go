@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -48,6 +50,10 @@ func serveCommand() *cobra.Command {
 				return asUsage(c, errors.New("give either --broker or --embedded-broker"))
 			case (s.cert == "") != (s.certKey == ""):
 				return asUsage(c, errors.New("--cert and --cert-key go together"))
+			case (s.user == "") != (s.passwordFile == ""):
+				return asUsage(c, errors.New("--username and --password-file go together"))
+			case s.embedded != "" && !strings.Contains(s.embedded, ":"):
+				return asUsage(c, fmt.Errorf("--embedded-broker wants host:port, like 127.0.0.1:%s", s.embedded))
 			case s.embedded != "" && s.ca+s.cert+s.user+s.passwordFile != "":
 				return asUsage(c, errors.New("the embedded broker lets everybody in: it takes no certificate and no password"))
 			case s.store == "":
@@ -95,6 +101,7 @@ func (s *serving) run(ctx context.Context, out io.Writer, log *slog.Logger) (err
 		}
 		url, serveBroker = "tcp://"+b.Address(), b.Run
 	}
+	var online sync.Map // by device: whether it was
 	in, err := intake.New(intake.Options{
 		Broker: url, Username: s.user, Password: password, TLS: encryption, Store: kept, Log: log,
 		Fatal: func(err error) bool { return errors.Is(err, store.ErrLost) },
@@ -103,8 +110,11 @@ func (s *serving) run(ctx context.Context, out io.Writer, log *slog.Logger) (err
 				log.Error("result not printed; it is stored", "error", err)
 			}
 		},
-		OnStatus: func(b wire.Status) {
-			log.Info("box", "device", b.Site+"/"+b.Device, "online", b.Online)
+		OnStatus: func(b wire.Status) { // a box says how it is each minute
+			device := b.Site + "/" + b.Device
+			if was, known := online.Swap(device, b.Online); !known || was != b.Online {
+				log.Info("box", "device", device, "online", b.Online)
+			}
 		},
 	})
 	if err != nil {

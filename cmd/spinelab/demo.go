@@ -72,6 +72,7 @@ func demo(cmd *cobra.Command, dir, bin, model string, once bool) (err error) {
 	if once {
 		return judge(out, count)
 	}
+	fmt.Fprintf(out, "The box's commands know it by its configuration: %s status --config %s\n", filepath.Join(bin, "spinebox"), filepath.Join(t.Dir, "spinebox.yml"))
 	err = judge(out, count)
 	fmt.Fprintf(out, "\nThe box goes on watching %s: drop X-rays of your own there; their answers are on the page. Ctrl-C ends the demo.\n", t.Share())
 	<-ctx.Done()

@@ -21,6 +21,7 @@ import (
 	"spinebox/lab/look"
 	"spinebox/lab/regions"
 	"spinebox/lab/statistics"
+	"spinebox/lab/study"
 	"spinebox/models/description"
 )
 
@@ -122,6 +123,9 @@ func (l looking) pictures(o *look.Options, set *dataset.Set) error {
 		}
 		o.Model = filepath.Join(l.subject, "model")
 		if o.Dir == "" {
+			if study.Holds(l.subject) {
+				return usageError{errors.New("it is a fold of a study, which measures all its folds alike (spinelab cv --measure-again): --out names another folder for the figures")}
+			}
 			o.Dir = l.subject
 		}
 		o.Held, o.Fit = set.Only(parts, dataset.HeldOut), set.Only(parts, dataset.Fit)

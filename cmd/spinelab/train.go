@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +20,7 @@ import (
 
 	"spinebox/internal/spine"
 	"spinebox/lab/dataset"
+	"spinebox/lab/phantom"
 	"spinebox/lab/train"
 	"spinebox/models/input"
 	"spinebox/models/nets"
@@ -158,12 +159,7 @@ func runTraining(cmd *cobra.Command, run train.Run, data string, asJSON bool) er
 // isPhantom reports whether any picture says by its name that it is made: a
 // model of made pictures must say so, too.
 func isPhantom(set *dataset.Set) bool {
-	for _, item := range set.Items {
-		if strings.HasPrefix(filepath.Base(item.Path), "phantom-") {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(set.Items, func(i dataset.Item) bool { return phantom.Made(i.Path) })
 }
 
 func trainingProgress(w io.Writer) train.Progress {

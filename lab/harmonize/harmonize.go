@@ -13,10 +13,12 @@ import (
 	"image/jpeg"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 
 	"spinebox/internal/spine"
 	"spinebox/lab/dataset"
+	"spinebox/lab/phantom"
 	"spinebox/models/input"
 	"spinebox/runtime/xray"
 )
@@ -57,7 +59,11 @@ func Write(ctx context.Context, set *dataset.Set, dir string, o Options) error {
 		if err := ctx.Err(); err != nil {
 			return "", err
 		}
-		name := fmt.Sprintf("%s/%04d.jpg", folders()[item.Label], number[item.Path])
+		name := fmt.Sprintf("%04d.jpg", number[item.Path])
+		if phantom.Made(item.Path) { // what is made stays known as made
+			name = "phantom-" + name
+		}
+		name = folders()[item.Label] + "/" + name
 		return name, one(item.Path, filepath.Join(dir, name), spec, o.Quality)
 	}, func() {
 		if n := done.Add(1); o.Done != nil {
@@ -66,6 +72,11 @@ func Write(ctx context.Context, set *dataset.Set, dir string, o Options) error {
 	})
 	if err != nil {
 		return err
+	}
+	if slices.ContainsFunc(names, phantom.Made) {
+		if err := phantom.Notice(dir); err != nil {
+			return err
+		}
 	}
 	return manifest(filepath.Join(dir, "manifest.csv"), set, names)
 }

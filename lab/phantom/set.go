@@ -58,6 +58,17 @@ var ErrNotPhantoms = errors.New("the folder holds pictures or lists that are not
 
 const noticeFile = "PHANTOM.txt"
 
+// prefix is what the name of every phantom's file begins with.
+const prefix = "phantom-"
+
+// Made reports whether the picture at path is a phantom, by its name.
+func Made(path string) bool { return strings.HasPrefix(filepath.Base(path), prefix) }
+
+// Notice writes into a folder that its pictures are phantoms.
+func Notice(dir string) error {
+	return os.WriteFile(filepath.Join(dir, noticeFile), []byte("The pictures in this folder are phantoms: made data of spinebox, no patients.\n"), 0o644)
+}
+
 // Spec returns what phantom i of the set is. It depends on the set's settings
 // and i only, never on how many there are.
 func (s *Set) Spec(i int) Spec {
@@ -161,7 +172,7 @@ func (s *Set) prepare() error {
 			return fmt.Errorf("make the set's folder: %w", err)
 		}
 	}
-	return s.save(noticeFile, []byte("The pictures in this folder are phantoms: made data of spinebox, no patients.\n"))
+	return Notice(s.Dir)
 }
 
 // clear removes an earlier set's files, and nothing else.
@@ -175,7 +186,7 @@ func (s *Set) clear() error {
 			return fmt.Errorf("look for an earlier set: %w", err)
 		}
 		for _, f := range files {
-			if !ours || !strings.HasPrefix(f.Name(), "phantom-") {
+			if !ours || !Made(f.Name()) {
 				return fmt.Errorf("%s: %w", s.Dir, ErrNotPhantoms)
 			}
 			old = append(old, filepath.Join(folder, f.Name()))

@@ -142,18 +142,28 @@ func join(s []string) string {
 
 // refusals says what keeps the variants out.
 func (r *Report) refusals() string {
+	const unknown = "unknown"
 	count := map[string]int{}
 	for _, v := range r.Variants {
+		without := false
 		for _, c := range v.Verdict.Checks {
-			if !c.Passed {
+			switch {
+			case c.Passed:
+			case c.Measured:
 				count[c.Name]++
+			default:
+				without = true
 			}
+		}
+		if without {
+			count[unknown]++
 		}
 	}
 	words := map[string]string{"folds": "folds are missing", "accuracy": "accuracy is too low", "lift": "the maps lie too little on the clinical region",
-		"border": "the maps lie too much at the picture's edge", "padding": "the maps lie too much beside the picture"}
+		"border": "the maps lie too much at the picture's edge", "padding": "the maps lie too much beside the picture",
+		unknown: "where the maps lie was not measured in full"}
 	var all []string
-	for _, name := range []string{"folds", "accuracy", "lift", "border", "padding"} {
+	for _, name := range []string{"folds", "accuracy", "lift", "border", "padding", unknown} {
 		if n := count[name]; n > 0 {
 			all = append(all, fmt.Sprintf("%s (%d of %d variants)", words[name], n, len(r.Variants)))
 		}

@@ -1,6 +1,9 @@
 package study
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,6 +39,11 @@ type TaskStatus struct {
 
 // ReadStatus looks at the folder of a study's runs, or at a landing folder.
 func ReadStatus(dir string) (*Status, error) {
+	for _, name := range []string{configName, splitsName} {
+		if _, err := os.Stat(filepath.Join(dir, name)); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%s holds no study\nhint: `spinelab cv --data DIR --config FILE --out %s` begins one", dir, dir)
+		}
+	}
 	c, _, err := ReadConfig(filepath.Join(dir, configName))
 	if err != nil {
 		return nil, err
@@ -55,6 +63,16 @@ func ReadStatus(dir string) (*Status, error) {
 		s.Count.add(one)
 	}
 	return s, nil
+}
+
+// Holds reports whether the folder is a fold's within a study.
+func Holds(fold string) bool {
+	whole, err := filepath.Abs(fold)
+	if err != nil {
+		return false
+	}
+	_, err = os.Stat(filepath.Join(filepath.Dir(filepath.Dir(whole)), configName))
+	return err == nil
 }
 
 func (c *Count) add(t TaskStatus) {

@@ -25,8 +25,9 @@ type BackupHead struct {
 	Schema  string    `json:"schema"`
 	Version int       `json:"version"` // of the records
 	Created time.Time `json:"created"`
-	Images  uint64    `json:"images"` // results given up to then
-	Outbox  int       `json:"outbox"` // results that waited
+	Images  uint64    `json:"images"`          // results given up to then
+	Outbox  int       `json:"outbox"`          // results that waited
+	Owner   string    `json:"owner,omitempty"` // Options.Owner; backups of before 2026-12 do not say it
 }
 
 // ErrDamaged: a backup is cut short or changed, or none at all.
@@ -37,7 +38,7 @@ var ErrDamaged = errors.New("the backup is damaged")
 func (l *Ledger) Backup(w io.Writer) error {
 	sum := sha256.New()
 	out := bufio.NewWriter(io.MultiWriter(w, sum))
-	head, err := json.Marshal(BackupHead{BackupSchema, version, l.Now(), l.Last(), l.Outbox()})
+	head, err := json.Marshal(BackupHead{BackupSchema, version, l.Now(), l.Last(), l.Outbox(), l.Owner})
 	if err == nil {
 		_, err = out.Write(append(head, '\n'))
 	}
@@ -135,7 +136,7 @@ func Restore(f io.ReadSeeker, dir string, log *slog.Logger) (head BackupHead, fo
 	if err := unix.Renameat2(unix.AT_FDCWD, fresh, unix.AT_FDCWD, dir, unix.RENAME_EXCHANGE); err != nil {
 		return fail(err)
 	}
-	former = dir + time.Now().Format(".before-20060102-150405")
+	former = dir + time.Now().Format(".before-20060102-150405.000000")
 	err = os.Rename(fresh, former)
 	if err == nil {
 		err = syncFolder(filepath.Dir(dir))

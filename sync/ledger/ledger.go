@@ -56,6 +56,9 @@ var (
 type Options struct {
 	Log *slog.Logger
 
+	// Owner says whose ledger it is, for its backups.
+	Owner string
+
 	// Reserve is the space in bytes that must be free before anything is
 	// written; 0 means 32 MiB. What is in flight when the rest of the disk is
 	// filled by somebody else lives on the ballast.
