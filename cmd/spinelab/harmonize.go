@@ -23,7 +23,7 @@ and nothing of their files' metadata. What a network still tells apart on the
 copies, it does not tell by those.
 
 The copies are called by numbers, and manifest.csv keeps the pictures of one
-patient together in one fold. They are X-rays: keep them where the data set is
+patient together in one fold; a list's masks are not copied. They are X-rays: keep them where the data set is
 kept.`,
 		Example: `  spinelab harmonize --data xrays --out even --size 384x160
   spinelab inspect even      # what could a network cheat with now?

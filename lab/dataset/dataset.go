@@ -262,7 +262,7 @@ func (s *Set) Digest() string {
 func Decode[T any](s *Set, cores int, decode func(Item) (T, error), done func()) ([]T, error) {
 	out := make([]T, len(s.Items))
 	var all errgroup.Group
-	all.SetLimit(cores)
+	all.SetLimit(max(cores, 1))
 	var mu sync.Mutex
 	for i, item := range s.Items {
 		all.Go(func() error {

@@ -34,7 +34,7 @@ type Options struct {
 // Write writes the copies into dir, which must not exist: a folder for each
 // class, and a manifest.csv that keeps each patient's pictures together. The
 // names of the copies are numbers.
-func Write(ctx context.Context, set *dataset.Set, dir string, o Options) error {
+func Write(ctx context.Context, set *dataset.Set, dir string, o Options) (err error) {
 	spec := input.Spec{Height: o.Height, Width: o.Width, Resize: input.Squash, Grey: input.Percentile}
 	if err := spec.Validate(); err != nil {
 		return err
@@ -42,17 +42,26 @@ func Write(ctx context.Context, set *dataset.Set, dir string, o Options) error {
 	if o.Quality < 1 || o.Quality > 100 {
 		return fmt.Errorf("a JPEG's quality is 1 to 100, not %d", o.Quality)
 	}
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		return fmt.Errorf("the folder for the copies must be a new one: %w", dataset.Unnamed(err))
+	if _, err := os.Lstat(dir); err == nil {
+		return errors.New("the folder for the copies must be a new one")
 	}
+	number := map[string]int{} // by path: the set is sorted by content
+	for i, item := range set.Items {
+		if number[item.Path] > 0 {
+			return fmt.Errorf("%v: it is named twice", item)
+		}
+		number[item.Path] = i + 1
+	}
+	// Whole or not at all: without the list at its end, patients would be parted.
+	final := filepath.Clean(dir)
+	if dir, err = os.MkdirTemp(filepath.Dir(final), ".harmonize-*"); err != nil {
+		return fmt.Errorf("make the folder for the copies: %w", err)
+	}
+	defer os.RemoveAll(dir)
 	for _, folder := range folders() {
 		if err := os.Mkdir(filepath.Join(dir, folder), 0o755); err != nil {
 			return err
 		}
-	}
-	number := map[string]int{} // by path: the set is sorted by content
-	for i, item := range set.Items {
-		number[item.Path] = i + 1
 	}
 	var done atomic.Int64
 	names, err := dataset.Decode(set, o.Cores, func(item dataset.Item) (string, error) {
@@ -70,6 +79,9 @@ func Write(ctx context.Context, set *dataset.Set, dir string, o Options) error {
 			o.Done(int(n))
 		}
 	})
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if err != nil {
 		return err
 	}
@@ -78,7 +90,10 @@ func Write(ctx context.Context, set *dataset.Set, dir string, o Options) error {
 			return err
 		}
 	}
-	return manifest(filepath.Join(dir, "manifest.csv"), set, names)
+	if err := manifest(filepath.Join(dir, "manifest.csv"), set, names); err != nil {
+		return err
+	}
+	return errors.Join(os.Chmod(dir, 0o755), os.Rename(dir, final))
 }
 
 // folders are called as the paper's archive calls them.
@@ -95,6 +110,9 @@ func one(from, to string, spec input.Spec, quality int) error {
 	}
 	plane := make([]float32, spec.Height*spec.Width)
 	spec.Plane(plane, crop(p, spec.Height, spec.Width))
+	if slices.Max(plane) == slices.Min(plane) {
+		return errors.New("its middle is all of one grey")
+	}
 	grey := image.NewGray(image.Rect(0, 0, spec.Width, spec.Height))
 	for i, v := range plane {
 		grey.Pix[i] = uint8(v + 0.5)

@@ -107,6 +107,35 @@ func TestNothingOfTheFileTellsTheClass(t *testing.T) {
 	}
 }
 
+// A set is copied whole or not at all.
+func TestNothingIsLeftOfAHalf(t *testing.T) {
+	from := made(t)
+	grey := image.NewGray(image.Rect(0, 0, 50, 90))
+	var blank bytes.Buffer
+	if err := jpeg.Encode(&blank, grey, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(from, "ScolFinal", "blank.jpg"), blank.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	set, err := dataset.Read(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopped, stop := context.WithCancel(context.Background())
+	stop()
+	for name, ctx := range map[string]context.Context{"all of one grey": context.Background(), "context canceled": stopped} {
+		dir := t.TempDir()
+		err := harmonize.Write(ctx, set, filepath.Join(dir, "even"), harmonize.Options{Height: 64, Width: 32, Quality: 85})
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+			t.Errorf("%s: %v is left, %v", name, left, err)
+		}
+	}
+}
+
 func TestSettingsThatMakeNoSense(t *testing.T) {
 	set, _ := look(t, made(t))
 	for name, o := range map[string]harmonize.Options{

@@ -185,6 +185,27 @@ func TestFold(t *testing.T) {
 }
 
 // norm is the Euclidean norm.
+// TensorFlow 2.18.1 corrupts its memory in the gradient of a 1×1 kernel with a
+// stride, from certain sizes on: a network with held statistics has none.
+func TestGradientsOfLargePictures(t *testing.T) {
+	specs := nets.Tiny.Specs(3, false)
+	for _, size := range [][2]int64{{256, 256}, {320, 128}} {
+		g := newTestGraph(t, nets.Tiny, specs, nets.Moving, size[0], size[1], 0, 2)
+		var all []tf.Output
+		for _, gradient := range g.gradients {
+			all = append(all, gradient)
+		}
+		image := random(int(2*size[0]*size[1]*3), 0, 255, 1)
+		for range 3 {
+			for _, values := range g.run(t, lived(specs), image, []int64{2, size[0], size[1], 3}, all...) {
+				if n := norm(values); !(n >= 0) || math.IsInf(n, 0) {
+					t.Fatalf("a gradient of norm %v", n)
+				}
+			}
+		}
+	}
+}
+
 func norm(v []float32) float64 {
 	var sum float64
 	for _, x := range v {

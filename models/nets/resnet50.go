@@ -65,11 +65,11 @@ func (b *builder) bottleneck(s *op.Scope, x tf.Output, name string, in, out int6
 		return b.convNorm(s, x, fmt.Sprintf("%s_%d", name, i), stride, padding)
 	}
 	shortcut := x
-	switch {
-	case project:
-		shortcut = unit(x, 0, in*out, "SAME")
-	case out > 1:
-		shortcut = maxPool(s.SubScope(name+"_0_pool"), x, 1, out)
+	if out > 1 {
+		shortcut = maxPool(s.SubScope(name+"_0_pool"), shortcut, 1, out)
+	}
+	if project {
+		shortcut = unit(shortcut, 0, in, "SAME")
 	}
 	y := op.Relu(s.SubScope(name+"_1_relu"), unit(x, 1, in, "SAME"))
 	padding := "SAME"

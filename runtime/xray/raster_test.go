@@ -213,7 +213,7 @@ func TestNotAPicture(t *testing.T) {
 	// What no X-ray comes in. A text is held for a damaged one all the same: it
 	// stands where an X-ray should.
 	for is, b := range map[string]string{
-		"text": strings.Repeat("No picture at all.\r\n", 50), "text ": "A short note.", "text  ": "Gr\xfc\xdfe aus dem R\xf6ntgen\n", "text   ": "Привет", "PDF": "%PDF-1.7\n%\xe2\xe3\xcf\xd3", "ZIP": "PK\x03\x04\x14\x00",
+		"text": strings.Repeat("No picture at all.\r\n", 50), "text ": "A short note.", "text  ": "Gr\xfc\xdfe aus dem R\xf6ntgen\n", "text   ": "Привет", "text    ": "\xff\xfeH\x00a\x00l\x00l\x00o\x00", "PDF": "%PDF-1.7\n%\xe2\xe3\xcf\xd3", "ZIP": "PK\x03\x04\x14\x00",
 	} {
 		is = strings.TrimSpace(is)
 		code := spine.Unsupported

@@ -178,6 +178,9 @@ func isText(head []byte) bool {
 	if len(head) < 8 {
 		return false
 	}
+	if bytes.HasPrefix(head, []byte("\xff\xfe")) || bytes.HasPrefix(head, []byte("\xfe\xff")) {
+		return true // UTF-16's byte order mark, which no picture begins with
+	}
 	ascii := 0
 	for _, b := range head {
 		if b < ' ' && !strings.ContainsRune("\t\n\r\f", rune(b)) || b == 0x7f {
