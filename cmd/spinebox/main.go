@@ -52,7 +52,7 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitOK
-	case usage:
+	case usage, errors.Is(err, errNoConfig):
 		return exitUsage
 	case errors.Is(err, errPartial):
 		return exitPartial
