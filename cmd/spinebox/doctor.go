@@ -356,6 +356,6 @@ func (c *config) examineService(ctx context.Context) finding {
 	case s.Trouble != "":
 		return finding{"service", wrong, s.Trouble, "see \"What the lights mean\" in docs/operations.md"}
 	}
-	return finding{Name: "service", State: fine, What: fmt.Sprintf("it runs since %s; %d results wait, %d files are in quarantine",
-		s.Started.Local().Format("2006-01-02 15:04:05"), s.Outbox, s.Quarantine)}
+	return finding{Name: "service", State: fine, What: fmt.Sprintf("it runs since %s; %s, %s in quarantine",
+		s.Started.Local().Format("2006-01-02 15:04:05"), english.Plural(s.Outbox, "result waits", "results wait"), english.Plural(s.Quarantine, "file is", "files are"))}
 }

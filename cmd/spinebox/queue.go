@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"spinebox/internal/spine"
@@ -96,7 +97,8 @@ func printQueue(out io.Writer, q *queue) error {
 	if q.Full != "" {
 		fmt.Fprintf(out, "%s: new X-rays stay on the share\n", q.Full)
 	}
-	_, err := fmt.Fprintf(out, "%d files in quarantine, %d results wait for the hub\n%s\n", len(q.Files), q.Outbox, q.Use)
+	_, err := fmt.Fprintf(out, "%s in quarantine, %s for the hub\n%s\n",
+		english.Plural(len(q.Files), "file", ""), english.Plural(q.Outbox, "result waits", "results wait"), q.Use)
 	return err
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"spinebox/internal/spine"
@@ -99,7 +100,7 @@ func printStatus(out io.Writer, s spine.Status) error {
 	}
 	line("to send", "%d", s.Outbox)
 	line("quarantine", "%d", s.Quarantine)
-	line("results", "%d classified, %d refused, %d failed; %d duplicates", s.Classified, s.Refused, s.Failed, s.Duplicates)
+	line("results", "%d classified, %d refused, %d failed; %s", s.Classified, s.Refused, s.Failed, english.Plural(int(s.Duplicates), "duplicate", ""))
 	line("", "%s", spine.IntendedUse)
 	return err
 }
