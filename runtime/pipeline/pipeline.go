@@ -36,6 +36,7 @@ type Claim struct {
 	Inode    uint64    // on the share
 	Whole    bool      // false: the share's patience ended before the content was whole
 	Received time.Time // when the copy was on disk
+	Again    time.Time // when it was taken up once more; zero for the first time
 }
 
 // origin is where a claim's copy lies.
@@ -212,7 +213,7 @@ func (p *Pipeline) answer(ctx context.Context, c Claim, attempt int, from origin
 	if v := verdict.Picture; v != nil {
 		img.Width, img.Height, img.SOPInstanceUID = v.Width, v.Height, v.Facts.SOPInstanceUID
 	}
-	p.decide(img, verdict.Decision, verdict.Readings)
+	p.decide(img, c, verdict.Decision, verdict.Readings)
 	if err := p.settle(seat, img, c, from); err != nil {
 		return err
 	}
@@ -252,11 +253,16 @@ func (p *Pipeline) verdict(ctx context.Context, j *Judge, c Claim) (Verdict, err
 	})
 }
 
-// decide writes the decision into the image's record.
-func (p *Pipeline) decide(img *spine.Image, d spine.Decision, readings []spine.Reading) {
+// decide writes the decision into the image's record. How long it took counts
+// from when the box set about it.
+func (p *Pipeline) decide(img *spine.Image, c Claim, d spine.Decision, readings []spine.Reading) {
 	img.Decision, img.Readings = d, readings
 	img.Finished = p.Now()
-	img.Timings.Total = milliseconds(img.Finished.Sub(img.Received))
+	began := img.Received
+	if !c.Again.IsZero() {
+		began = c.Again
+	}
+	img.Timings.Total = milliseconds(img.Finished.Sub(began))
 }
 
 // settle brings the image's result to disk. What the ledger will not take as
@@ -276,11 +282,11 @@ func (p *Pipeline) settle(s *seat, img *spine.Image, c Claim, from origin) error
 	}
 	unsendable, err := p.commit(s, img, c, from)
 	if errors.Is(err, spine.ErrConflict) {
-		p.decide(img, decline(spine.Faultf(spine.Conflict, "another image has this SOPInstanceUID")), nil)
+		p.decide(img, c, decline(spine.Faultf(spine.Conflict, "another image has this SOPInstanceUID")), nil)
 		unsendable, err = p.commit(s, img, c, from)
 	}
 	if unsendable {
-		p.decide(img, at(spine.Sending, decline(fmt.Errorf("its result cannot be sent: %w", err))), nil)
+		p.decide(img, c, at(spine.Sending, decline(fmt.Errorf("its result cannot be sent: %w", err))), nil)
 		_, err = p.commit(s, img, c, from)
 	}
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"spinebox/internal/spine"
 )
@@ -21,6 +22,7 @@ func TestRetry(t *testing.T) {
 		return xray(path)
 	}, sure))
 	c := b.drop(t, "a.dcm", "one")
+	c.Received = c.Received.Add(-time.Hour)
 	b.offer(t, c)
 	if err := b.Retry(t.Context(), c.Digest); err != nil {
 		t.Fatal(err)
@@ -44,6 +46,9 @@ func TestRetry(t *testing.T) {
 	}
 	if n, err := b.Quarantine().Count(); n != 0 || err != nil {
 		t.Errorf("%d files are in quarantine (%v)", n, err)
+	}
+	if img := b.books.images[c.Digest]; img.Timings.Total > float64(time.Minute.Milliseconds()) || !img.Received.Equal(c.Received) {
+		t.Errorf("the retry took %v ms; the file came at %v, not at %v", img.Timings.Total, img.Received, c.Received)
 	}
 	if img := b.books.images[c.Digest]; img.Attempt != 3 || img.Decision.Outcome != spine.Classified {
 		t.Errorf("the record is %+v", img)
