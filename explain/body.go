@@ -56,10 +56,8 @@ const (
 // through black alone is air. Lungs are dark too, but lie within.
 func bodyMask(p *spine.Picture, w, h int) []bool {
 	grey := cellMeans(p, w, h)
-	sorted := slices.Clone(grey)
-	slices.Sort(sorted)
-	last := len(sorted) - 1
-	lo, hi := sorted[last/100], sorted[last-last/100]
+	scratch, last := slices.Clone(grey), len(grey)-1
+	lo, hi := spine.Ranked(scratch, last/100), spine.Ranked(scratch, last-last/100)
 	black, white := make([]bool, w*h), make([]bool, w*h)
 	for i, v := range grey {
 		at := float64(v-lo) / max(float64(hi-lo), 1e-6)

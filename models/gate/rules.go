@@ -1,8 +1,6 @@
 package gate
 
 import (
-	"slices"
-
 	"spinebox/internal/spine"
 	"spinebox/models/description"
 )
@@ -62,9 +60,8 @@ func contrast(p *spine.Picture) float64 {
 			sample = append(sample, p.Pix[(2*y+1)*p.Height/(2*grid)*p.Width+(2*x+1)*p.Width/(2*grid)])
 		}
 	}
-	slices.Sort(sample)
 	last := len(sample) - 1
-	return float64(sample[last*99/100] - sample[last/100])
+	return float64(spine.Ranked(sample, last*99/100) - spine.Ranked(sample, last/100))
 }
 
 // Judge returns the refusal, a spine.Fault, of a reading that its model's

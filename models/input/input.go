@@ -114,8 +114,8 @@ func (s Spec) normalise(v []float32) {
 	if s.Grey == Percentile {
 		scratch := slices.Clone(v)
 		last := float64(len(scratch) - 1)
-		hi = ranked(scratch, int(math.Round(0.99*last)))
-		lo = ranked(scratch, int(math.Round(0.01*last)))
+		hi = spine.Ranked(scratch, int(math.Round(0.99*last)))
+		lo = spine.Ranked(scratch, int(math.Round(0.01*last)))
 		if hi-lo < 1e-6 { // a flat picture has nothing to spread
 			hi = lo + 1
 		}

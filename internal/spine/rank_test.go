@@ -1,4 +1,4 @@
-package input
+package spine
 
 import (
 	"math/rand/v2"
@@ -16,13 +16,13 @@ func TestRanked(t *testing.T) {
 			}
 			sorted := slices.Sorted(slices.Values(v))
 			for k := range n {
-				if got := ranked(slices.Clone(v), k); got != sorted[k] {
+				if got := Ranked(slices.Clone(v), k); got != sorted[k] {
 					t.Fatalf("%d values of %d kinds: rank %d is %g, want %g", n, distinct, k, got, sorted[k])
 				}
 			}
 			descending := slices.Clone(sorted)
 			slices.Reverse(descending)
-			if got := ranked(descending, n/2); got != sorted[n/2] {
+			if got := Ranked(descending, n/2); got != sorted[n/2] {
 				t.Errorf("descending: %g, want %g", got, sorted[n/2])
 			}
 		}

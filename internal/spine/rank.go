@@ -1,9 +1,9 @@
-package input
+package spine
 
-// ranked returns the value that would stand at index k if v were sorted, and
-// partly sorts v on the way (Hoare's selection). Sorting all of an input costs
+// Ranked returns the value that would stand at index k if v were sorted, and
+// partly sorts v on the way (Hoare's selection). Sorting all of a network's input costs
 // a tenth of a network's run.
-func ranked(v []float32, k int) float32 {
+func Ranked(v []float32, k int) float32 {
 	lo, hi := 0, len(v)-1
 	for lo < hi {
 		pivot := v[lo+(hi-lo)/2]
