@@ -36,7 +36,6 @@ type Claim struct {
 	Inode    uint64    // on the share
 	Whole    bool      // false: the share's patience ended before the content was whole
 	Received time.Time // when the copy was on disk
-	Again    time.Time // when it was taken up once more; zero for the first time
 }
 
 // origin is where a claim's copy lies.
@@ -195,6 +194,10 @@ func (p *Pipeline) Handle(ctx context.Context, c Claim) error {
 func (p *Pipeline) answer(ctx context.Context, c Claim, attempt int, from origin) error {
 	seat := p.take()
 	defer seat.images.Done()
+	began := c.Received
+	if from == fromQuarantine {
+		began = p.Now()
+	}
 	verdict, err := p.verdict(ctx, seat.judge, c)
 	if err != nil {
 		return err
@@ -213,8 +216,8 @@ func (p *Pipeline) answer(ctx context.Context, c Claim, attempt int, from origin
 	if v := verdict.Picture; v != nil {
 		img.Width, img.Height, img.SOPInstanceUID = v.Width, v.Height, v.Facts.SOPInstanceUID
 	}
-	p.decide(img, c, verdict.Decision, verdict.Readings)
-	if err := p.settle(seat, img, c, from); err != nil {
+	p.decide(img, began, verdict.Decision, verdict.Readings)
+	if err := p.settle(seat, img, c, from, began); err != nil {
 		return err
 	}
 	p.deaths.forget(c.Digest)
@@ -253,15 +256,11 @@ func (p *Pipeline) verdict(ctx context.Context, j *Judge, c Claim) (Verdict, err
 	})
 }
 
-// decide writes the decision into the image's record. How long it took counts
-// from when the box set about it.
-func (p *Pipeline) decide(img *spine.Image, c Claim, d spine.Decision, readings []spine.Reading) {
+// decide writes the decision into the image's record, that it has taken since
+// began.
+func (p *Pipeline) decide(img *spine.Image, began time.Time, d spine.Decision, readings []spine.Reading) {
 	img.Decision, img.Readings = d, readings
 	img.Finished = p.Now()
-	began := img.Received
-	if !c.Again.IsZero() {
-		began = c.Again
-	}
 	img.Timings.Total = milliseconds(img.Finished.Sub(began))
 }
 
@@ -271,7 +270,7 @@ func (p *Pipeline) decide(img *spine.Image, c Claim, d spine.Decision, readings 
 //
 // The same bytes may be in hand twice, from two shares. Whichever comes second
 // is spine.ErrKnown before it touches the quarantine.
-func (p *Pipeline) settle(s *seat, img *spine.Image, c Claim, from origin) error {
+func (p *Pipeline) settle(s *seat, img *spine.Image, c Claim, from origin, began time.Time) error {
 	p.settling.Lock()
 	defer p.settling.Unlock()
 	switch last, _, err := p.Ledger.Answered(c.Digest); {
@@ -282,11 +281,11 @@ func (p *Pipeline) settle(s *seat, img *spine.Image, c Claim, from origin) error
 	}
 	unsendable, err := p.commit(s, img, c, from)
 	if errors.Is(err, spine.ErrConflict) {
-		p.decide(img, c, decline(spine.Faultf(spine.Conflict, "another image has this SOPInstanceUID")), nil)
+		p.decide(img, began, decline(spine.Faultf(spine.Conflict, "another image has this SOPInstanceUID")), nil)
 		unsendable, err = p.commit(s, img, c, from)
 	}
 	if unsendable {
-		p.decide(img, c, at(spine.Sending, decline(fmt.Errorf("its result cannot be sent: %w", err))), nil)
+		p.decide(img, began, at(spine.Sending, decline(fmt.Errorf("its result cannot be sent: %w", err))), nil)
 		_, err = p.commit(s, img, c, from)
 	}
 	if err != nil {

@@ -33,7 +33,7 @@ func (p *Pipeline) Retry(ctx context.Context, digest string) error {
 	p.deaths.forget(digest)
 	claim := Claim{
 		Source: file.Source, Name: file.Name, Path: filepath.Join(p.quarantine.folder(digest), originalName),
-		Digest: digest, Size: file.Size, ModTime: file.Captured, Whole: file.Whole, Received: file.Received, Again: p.Now(),
+		Digest: digest, Size: file.Size, ModTime: file.Captured, Whole: file.Whole, Received: file.Received,
 	}
 	// The note beside the file may be older than the ledger, and the ledger than
 	// the note, where one of them was restored.
