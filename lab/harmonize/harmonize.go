@@ -58,8 +58,8 @@ func Write(ctx context.Context, set *dataset.Set, dir string, o Options) (err er
 		return fmt.Errorf("make the folder for the copies: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	for _, folder := range folders() {
-		if err := os.Mkdir(filepath.Join(dir, folder), 0o755); err != nil {
+	for _, label := range spine.Labels() {
+		if err := os.Mkdir(filepath.Join(dir, phantom.ClassFolder(label)), 0o755); err != nil {
 			return err
 		}
 	}
@@ -70,9 +70,9 @@ func Write(ctx context.Context, set *dataset.Set, dir string, o Options) (err er
 		}
 		name := fmt.Sprintf("%04d.jpg", number[item.Path])
 		if phantom.Made(item.Path) { // what is made stays known as made
-			name = "phantom-" + name
+			name = phantom.Prefix + name
 		}
-		name = folders()[item.Label] + "/" + name
+		name = phantom.ClassFolder(item.Label) + "/" + name
 		return name, one(item.Path, filepath.Join(dir, name), spec, o.Quality)
 	}, func() {
 		if n := done.Add(1); o.Done != nil {
@@ -94,13 +94,6 @@ func Write(ctx context.Context, set *dataset.Set, dir string, o Options) (err er
 		return err
 	}
 	return errors.Join(os.Chmod(dir, 0o755), os.Rename(dir, final))
-}
-
-// folders are called as the paper's archive calls them.
-func folders() map[spine.Label]string {
-	return map[spine.Label]string{
-		spine.Normal: "NormalFinal", spine.Scoliosis: "ScolFinal", spine.Spondylolisthesis: "SpondFinal",
-	}
 }
 
 func one(from, to string, spec input.Spec, quality int) error {

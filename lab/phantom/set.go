@@ -58,11 +58,11 @@ var ErrNotPhantoms = errors.New("the folder holds pictures or lists that are not
 
 const noticeFile = "PHANTOM.txt"
 
-// prefix is what the name of every phantom's file begins with.
-const prefix = "phantom-"
+// Prefix is what the name of every phantom's file begins with.
+const Prefix = "phantom-"
 
 // Made reports whether the picture at path is a phantom, by its name.
-func Made(path string) bool { return strings.HasPrefix(filepath.Base(path), prefix) }
+func Made(path string) bool { return strings.HasPrefix(filepath.Base(path), Prefix) }
 
 // Notice writes into a folder that its pictures are phantoms.
 func Notice(dir string) error {
@@ -211,12 +211,13 @@ func (s *Set) clear() error {
 func classFolders() []string {
 	var folders []string
 	for _, l := range spine.Labels() {
-		folders = append(folders, classFolder(l))
+		folders = append(folders, ClassFolder(l))
 	}
 	return folders
 }
 
-func classFolder(l spine.Label) string {
+// ClassFolder is what the paper's archive calls the folder of a class.
+func ClassFolder(l spine.Label) string {
 	switch l {
 	case spine.Normal:
 		return "NormalFinal"
@@ -238,7 +239,7 @@ func (s *Set) writeOne(p *Phantom) (entry, error) {
 	// The name says nothing of the class: a report may repeat it.
 	base := fmt.Sprintf("phantom-%d-%05d", p.Truth.Seed, p.Truth.Index)
 	t := &p.Truth
-	t.File = classFolder(t.Label) + "/" + base + s.Format.Extension()
+	t.File = ClassFolder(t.Label) + "/" + base + s.Format.Extension()
 	t.Quality, t.Bits = 0, 8
 	switch s.Format {
 	case JPEG:
