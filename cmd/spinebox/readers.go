@@ -37,7 +37,7 @@ func (c *config) inferOptions(reader, n int) infer.Options {
 	other := map[string]int{"first": 1, "second": 0} // who then has no heatmap
 	without, one := other[c.Models.Heatmap]
 	return infer.Options{
-		Threads: c.Inference.Threads, GPU: c.Inference.GPU, AllowGrowth: c.Inference.MemoryGrowth,
+		Threads: c.Inference.Threads, GPU: c.Inference.GPU, AllowGrowth: c.Inference.MemoryGrowth, Frozen: true,
 		NoHeatmaps: n > 1 && one && without == reader,
 	}
 }

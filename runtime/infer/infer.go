@@ -77,6 +77,9 @@ func Open(dir string, o Options) (*Model, error) {
 
 func open(dir string, d *description.Model, o Options) (*Model, error) {
 	settleMemory()
+	if o.frozen() {
+		assumeFrozen()
+	}
 	options, err := o.session()
 	if err != nil {
 		return nil, err
@@ -108,12 +111,29 @@ func open(dir string, d *description.Model, o Options) (*Model, error) {
 		m.session.Close()
 		return nil, fmt.Errorf("SavedModel %s: %w", dir, err)
 	}
-	grey := &spine.Picture{Width: d.Input.Width, Height: d.Input.Height, Pix: make([]float32, d.Input.Width*d.Input.Height)}
-	if _, _, err := m.Read(context.Background(), grey, explain.MethodGradCAM); err != nil {
+	p := pattern(d.Input)
+	_, _, err = m.Read(context.Background(), p, explain.MethodGradCAM)
+	if err == nil && o.frozen() {
+		if err = m.letGoOfKernels(p); errors.Is(err, errKernels) {
+			m.session.Close()
+			o.Frozen = false
+			return open(dir, d, o)
+		}
+	}
+	if err != nil {
 		m.session.Close()
 		return nil, fmt.Errorf("warm up model %s: %w", dir, err)
 	}
 	return m, nil
+}
+
+// pattern is a picture of the input's own size with something of everything in it.
+func pattern(in input.Spec) *spine.Picture {
+	p := &spine.Picture{Width: in.Width, Height: in.Height, Pix: make([]float32, in.Width*in.Height)}
+	for i := range p.Pix {
+		p.Pix[i] = float32(i*7919%251) / 250
+	}
+	return p
 }
 
 // bind finds the tensors behind the signatures.

@@ -24,7 +24,13 @@ type Options struct {
 	// With or batches: convolutions that are rewritten to be faster have
 	// weights of their own, and take one picture in a run.
 	Plain bool
+	// Frozen says that this process never trains and never gives a model other
+	// weights. On a CPU the model is then faster, and like a rewritten one it has
+	// no weights to show.
+	Frozen bool
 }
+
+func (o Options) frozen() bool { return o.Frozen && !o.GPU && !o.Plain }
 
 func (o Options) session() (*tf.SessionOptions, error) {
 	config := &pb.ConfigProto{

@@ -107,7 +107,7 @@ func writeModel(dir string, a nets.Architecture, plain bool) error {
 }
 
 func readWorker(dir string) (err error) {
-	m, err := infer.Open(dir, infer.Options{Threads: threads})
+	m, err := infer.Open(dir, infer.Options{Threads: threads, Frozen: true})
 	if err != nil {
 		return err
 	}
