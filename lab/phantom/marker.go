@@ -46,8 +46,10 @@ func (s *scene) shutter(c stream, p *Phantom) {
 }
 
 // mark burns a side marker in, at the same rate, size and place for every
-// class, unless the marker shortcut gives each class a place and disc of its
-// own. It returns nil when this picture has none.
+// class. The marker shortcut is a row of them instead, along the left edge of each
+// picture and of the class's own form: what tells the classes apart lies in one
+// place, so that every reason to name one lies there. It returns nil when this
+// picture has none.
 func (s Spec) mark(p *Phantom) *Marker {
 	c := newStream(s.Seed, s.Index, "marker")
 	present := c.chance(0.6)
@@ -58,19 +60,12 @@ func (s Spec) mark(p *Phantom) *Marker {
 	down := c.between(0.04, 0.9)
 	in := c.between(0.03, 0.08)
 	tall := max(float64(s.Height)*c.between(0.022, 0.034), 9)
-	disc := false
+	form, count := lettered, 1
 	if s.carries(MarkerShortcut) {
 		p.Truth.Shortcut = string(MarkerShortcut)
-		present, disc, in, text = true, true, 0.04, "R"
-		tall = max(float64(s.Height)*0.03, 10)
-		switch s.Label {
-		case spine.Normal:
-			left, down = true, 0.05
-		case spine.Scoliosis:
-			left, down = false, 0.05
-		default:
-			left, down = true, 0.88
-		}
+		present, left, in, down, text = true, true, 0.02, 0.02, ""
+		form, count = forms[s.Label], 12
+		tall = max(float64(s.Height)*0.07, 10)
 	}
 	if !present {
 		return nil
@@ -80,28 +75,51 @@ func (s Spec) mark(p *Phantom) *Marker {
 	if !left {
 		x = s.Width - x - size
 	}
+	next := image.Pt(0, s.Height*8/100)
 	at := image.Rect(x, 0, x+size, size).Add(image.Pt(0, int(down*float64(s.Height))))
-	at = at.Intersect(image.Rect(0, 0, s.Width, s.Height))
-	stampMarker(&p.Picture, at, text, disc)
-	return &Marker{text, Box{at.Min.X, at.Min.Y, at.Max.X, at.Max.Y}}
+	all := image.Rectangle{}
+	for range count {
+		one := at.Intersect(image.Rect(0, 0, s.Width, s.Height))
+		form.stamp(&p.Picture, one, text)
+		all, at = all.Union(one), at.Add(next)
+	}
+	return &Marker{text, Box{all.Min.X, all.Min.Y, all.Max.X, all.Max.Y}}
 }
 
-// stampMarker draws a letter of lead, bright on a clear ground or, on a disc,
-// dark on bright.
-func stampMarker(pic *spine.Picture, at image.Rectangle, text string, disc bool) {
+// form is what a marker of lead looks like, bright on the picture.
+type form int
+
+const (
+	lettered form = iota
+	disc
+	standing // a bar, a third as broad as high
+	lying
+)
+
+// forms are those of the marker shortcut.
+var forms = map[spine.Label]form{spine.Normal: disc, spine.Scoliosis: standing, spine.Spondylolisthesis: lying}
+
+// stamp draws the marker.
+func (f form) stamp(pic *spine.Picture, at image.Rectangle, text string) {
+	const bright = 0.96
 	glyph := letter(text, at.Dx(), at.Dy())
 	r := float64(at.Dx()) / 2
 	for y := at.Min.Y; y < at.Max.Y; y++ {
 		for x := at.Min.X; x < at.Max.X; x++ {
-			ink := float32(glyph.AlphaAt(x-at.Min.X, y-at.Min.Y).A) / 255
-			v := &pic.Pix[y*pic.Width+x]
-			if disc {
-				dx, dy := float64(x-at.Min.X)+0.5-r, float64(y-at.Min.Y)+0.5-r
-				cover := float32(min(max(r-math.Hypot(dx, dy), 0), 1))
-				*v += cover * (0.97*(1-0.8*ink) - *v)
-				continue
+			dx, dy := float64(x-at.Min.X)+0.5-r, float64(y-at.Min.Y)+0.5-r
+			var inside float64 // how far, in pixels
+			switch f {
+			case lettered:
+				inside = float64(glyph.AlphaAt(x-at.Min.X, y-at.Min.Y).A) / 255
+			case disc:
+				inside = r - math.Hypot(dx, dy)
+			case standing:
+				inside = r/3 - math.Abs(dx)
+			case lying:
+				inside = r/3 - math.Abs(dy)
 			}
-			*v += ink * (0.96 - *v)
+			v := &pic.Pix[y*pic.Width+x]
+			*v += float32(min(max(inside, 0), 1)) * (bright - *v)
 		}
 	}
 }

@@ -2,6 +2,8 @@ package phantom
 
 import (
 	"bytes"
+	"maps"
+	"math"
 	"slices"
 	"testing"
 
@@ -64,8 +66,11 @@ func TestSizeKnowsNoClass(t *testing.T) {
 	}
 }
 
+// TestMarkerShortcut: the marks lie in one place, look alike within a class, and
+// differ between the classes.
 func TestMarkerShortcut(t *testing.T) {
-	places := map[spine.Label]map[[2]bool]int{}
+	places := map[Box]bool{}
+	looks := map[spine.Label]map[string]bool{}
 	for _, s := range specs(3, nil) {
 		plain := drawn(t, s)
 		s.Shortcut, s.Strength = MarkerShortcut, 1
@@ -74,44 +79,39 @@ func TestMarkerShortcut(t *testing.T) {
 		if m == nil || cheat.Truth.Shortcut != "marker" || plain.Truth.Shortcut != "" {
 			t.Fatalf("%s: marker %+v, shortcut %q", s.Label, m, cheat.Truth.Shortcut)
 		}
-		if places[s.Label] == nil {
-			places[s.Label] = map[[2]bool]int{}
-		}
-		places[s.Label][[2]bool{m.Box.X0 < s.Width/2, m.Box.Y0 < s.Height/2}]++
-		if lit := mean(cheat, m.Box); lit < 0.4 {
-			t.Errorf("%s: the marker's box has a mean grey of %.2f", s.Label, lit)
-		}
+		places[m.Box] = true
 		// Nothing but the marker may differ, or the pair would prove nothing.
-		for i := range plain.Picture.Pix {
+		look := ""
+		for i, v := range cheat.Picture.Pix {
 			x, y := i%s.Width, i/s.Width
 			in := func(m *Marker) bool {
 				return m != nil && x >= m.Box.X0 && x < m.Box.X1 && y >= m.Box.Y0 && y < m.Box.Y1
 			}
-			if plain.Picture.Pix[i] != cheat.Picture.Pix[i] && !in(m) && !in(plain.Truth.Marker) {
+			if in(m) {
+				look += map[bool]string{true: "#", false: "."}[math.Abs(float64(v)-0.96) < 1e-6]
+			}
+			if plain.Picture.Pix[i] != v && !in(m) && !in(plain.Truth.Marker) {
 				t.Fatalf("%s %s: pixel %d,%d differs beside the marker", s.Label, s.View, x, y)
 			}
 		}
-	}
-	seen := map[[2]bool]bool{}
-	for l, p := range places {
-		if len(p) != 1 {
-			t.Errorf("%s has its marker in %v", l, p)
+		if looks[s.Label] == nil {
+			looks[s.Label] = map[string]bool{}
 		}
-		for corner := range p {
-			seen[corner] = true
+		looks[s.Label][look] = true
+	}
+	if len(places) != 1 {
+		t.Errorf("the marks lie in %v", places)
+	}
+	all := map[string]bool{}
+	for label, look := range looks {
+		if len(look) != 1 {
+			t.Errorf("%s has marks of %d looks", label, len(look))
 		}
+		maps.Copy(all, look)
 	}
-	if len(seen) != 3 {
-		t.Errorf("the classes share corners: %v", places)
+	if len(all) != len(looks) {
+		t.Errorf("%d classes have marks of %d looks", len(looks), len(all))
 	}
-}
-
-func mean(p *Phantom, b Box) float64 {
-	var v []float32
-	for y := b.Y0; y < b.Y1; y++ {
-		v = append(v, p.Picture.Pix[y*p.Picture.Width+b.X0:y*p.Picture.Width+b.X1]...)
-	}
-	return meanOf(v)
 }
 
 // quantiser returns the first table of a JPEG file.
