@@ -46,10 +46,10 @@ func (s *scene) shutter(c stream, p *Phantom) {
 }
 
 // mark burns a side marker in, at the same rate, size and place for every
-// class. The marker shortcut is a row of them instead, along the left edge of each
+// class. The marker shortcut is a row of them instead, along the right edge of each
 // picture and of the class's own form: what tells the classes apart lies in one
-// place, so that every reason to name one lies there. It returns nil when this
-// picture has none.
+// place, where few pictures have a spine, so that every reason to name one lies
+// there. It returns nil when this picture has none.
 func (s Spec) mark(p *Phantom) *Marker {
 	c := newStream(s.Seed, s.Index, "marker")
 	present := c.chance(0.6)
@@ -63,7 +63,7 @@ func (s Spec) mark(p *Phantom) *Marker {
 	form, count := lettered, 1
 	if s.carries(MarkerShortcut) {
 		p.Truth.Shortcut = string(MarkerShortcut)
-		present, left, in, down, text = true, true, 0.02, 0.02, ""
+		present, left, in, down, text = true, false, 0.02, 0.02, ""
 		form, count = forms[s.Label], 12
 		tall = max(float64(s.Height)*0.07, 10)
 	}
