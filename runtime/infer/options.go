@@ -2,6 +2,7 @@ package infer
 
 import (
 	"fmt"
+	"runtime"
 
 	tf "github.com/wamuir/graft/tensorflow"
 	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
@@ -25,12 +26,14 @@ type Options struct {
 	// weights of their own, and take one picture in a run.
 	Plain bool
 	// Frozen says that this process never trains and never gives a model other
-	// weights. On a CPU the model is then faster, and like a rewritten one it has
-	// no weights to show.
+	// weights. On a PC's CPU the model is then faster, and like a rewritten one it
+	// has no weights to show.
 	Frozen bool
 }
 
-func (o Options) frozen() bool { return o.Frozen && !o.GPU && !o.Plain }
+// frozen: what is gained was measured on amd64. Where TensorFlow has other kernels,
+// each model would be loaded twice for nothing.
+func (o Options) frozen() bool { return o.Frozen && !o.GPU && !o.Plain && runtime.GOARCH == "amd64" }
 
 func (o Options) session() (*tf.SessionOptions, error) {
 	config := &pb.ConfigProto{
