@@ -26,14 +26,15 @@ import (
 // stored in (docs/decisions/inference-speed.md). TensorFlow asks once in a process.
 func assumeFrozen() { C.assume() }
 
-// errKernels says that a convolution has no kernel of its own.
-var errKernels = errors.New("the network still reads the variables of its kernels")
+// errKernels says that the variables of the kernels have to stay.
+var errKernels = errors.New("the variables of the kernels have to stay")
 
 // letGoOfKernels gives back the memory of the variables that only convolutions
 // read, which since the first run have kernels of their own: 94 MB of ResNet50's.
 // Those variables are zeros afterwards. Where a convolution goes on reading one, as
 // with another library, the network sees something else in the picture than
-// before: that is errKernels, and the model is of no more use.
+// before: that is errKernels, as when the system takes no memory back (locked pages
+// are not given), and the model is of no more use.
 func (m *Model) letGoOfKernels(p *spine.Picture) error {
 	var kernels []tf.Output
 	for _, o := range m.graph.Operations() {
@@ -55,7 +56,7 @@ func (m *Model) letGoOfKernels(p *spine.Picture) error {
 	m.plain = false
 	for _, v := range variables {
 		if _, err := v.WriteContentsTo(giveBack{}); err != nil {
-			return fmt.Errorf("give back the memory of the kernels: %w", err)
+			return fmt.Errorf("%w: %w", errKernels, err)
 		}
 	}
 	after, err := m.numbers(p)
