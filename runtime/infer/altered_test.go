@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"os"
 	"slices"
 	"testing"
 
@@ -189,5 +190,16 @@ func TestRewrittenModel(t *testing.T) {
 	defer plain.Close()
 	if _, err := plain.Weights(); err != nil || !plain.Plain() {
 		t.Errorf("opened plain: %v, %v", plain.Plain(), err)
+	}
+	if _, err := os.Stat("/dev/nvidiactl"); err == nil {
+		return
+	}
+	asked, err := infer.Open(dir, infer.Options{Threads: 2, GPU: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer asked.Close()
+	if asked.Plain() {
+		t.Error("a GPU that is asked for, and not there, keeps the network from being rewritten for the CPU")
 	}
 }

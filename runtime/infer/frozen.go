@@ -32,10 +32,10 @@ var errKernels = errors.New("the variables of the kernels have to stay")
 // letGoOfKernels gives back the memory of the variables that only convolutions
 // read, which since the first run have kernels of their own: 94 MB of ResNet50's.
 // Those variables are zeros afterwards. Where a convolution goes on reading one, as
-// with another library, the network sees something else in the picture than
-// before: that is errKernels, as when the system takes no memory back (locked pages
-// are not given), and the model is of no more use.
-func (m *Model) letGoOfKernels(p *spine.Picture) error {
+// with another library, the network sees something else in the picture than it did
+// before (its numbers): that is errKernels, as when the system takes no memory back
+// (locked pages are not given), and the model is of no more use.
+func (m *Model) letGoOfKernels(p *spine.Picture, before []float32) error {
 	var kernels []tf.Output
 	for _, o := range m.graph.Operations() {
 		if o.Type() == "ReadVariableOp" && onlyConvolved(&o) {
@@ -44,10 +44,6 @@ func (m *Model) letGoOfKernels(p *spine.Picture) error {
 	}
 	if len(kernels) == 0 {
 		return nil
-	}
-	before, err := m.numbers(p)
-	if err != nil {
-		return err
 	}
 	variables, err := m.session.Run(nil, kernels, nil) // the variables' own memory, not a copy
 	if err != nil {
@@ -61,7 +57,7 @@ func (m *Model) letGoOfKernels(p *spine.Picture) error {
 	}
 	after, err := m.numbers(p)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errKernels, err)
 	}
 	const rounding = 1e-5 // of the greatest number
 	limit := rounding * max(slices.Max(before), -slices.Min(before))
@@ -71,17 +67,6 @@ func (m *Model) letGoOfKernels(p *spine.Picture) error {
 		}
 	}
 	return nil
-}
-
-// numbers are the logits and features that the network has for a picture.
-func (m *Model) numbers(p *spine.Picture) ([]float32, error) {
-	w := m.workspaces.Get().(*workspace)
-	defer m.workspaces.Put(w)
-	m.prepare(w, p)
-	if _, err := m.run(w, m.top, nil); err != nil {
-		return nil, err
-	}
-	return slices.Concat(w.logits, w.features), nil
 }
 
 // onlyConvolved reports whether what the operation returns is the kernel of a

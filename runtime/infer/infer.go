@@ -13,6 +13,7 @@ import (
 	"maps"
 	"math"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -77,6 +78,10 @@ func Open(dir string, o Options) (*Model, error) {
 
 func open(dir string, d *description.Model, o Options) (*Model, error) {
 	settleMemory()
+	o, err := o.settled()
+	if err != nil {
+		return nil, err
+	}
 	if o.frozen() {
 		assumeFrozen()
 	}
@@ -112,9 +117,9 @@ func open(dir string, d *description.Model, o Options) (*Model, error) {
 		return nil, fmt.Errorf("SavedModel %s: %w", dir, err)
 	}
 	p := pattern(d.Input)
-	_, _, err = m.Read(context.Background(), p, explain.MethodGradCAM)
+	numbers, err := m.numbers(p)
 	if err == nil && o.frozen() {
-		if err = m.letGoOfKernels(p); errors.Is(err, errKernels) {
+		if err = m.letGoOfKernels(p, numbers); errors.Is(err, errKernels) {
 			m.session.Close()
 			o.Frozen = false
 			return open(dir, d, o)
@@ -125,6 +130,21 @@ func open(dir string, d *description.Model, o Options) (*Model, error) {
 		return nil, fmt.Errorf("warm up model %s: %w", dir, err)
 	}
 	return m, nil
+}
+
+// numbers reads a picture and returns the logits and features that it has then.
+func (m *Model) numbers(p *spine.Picture) ([]float32, error) {
+	w := m.workspaces.Get().(*workspace)
+	defer m.workspaces.Put(w)
+	frame := m.prepare(w, p)
+	shape, err := m.run(w, m.top, nil)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := m.reading(w, shape, frame, explain.MethodGradCAM); err != nil {
+		return nil, err
+	}
+	return slices.Concat(w.logits, w.features), nil
 }
 
 // pattern is a picture of the input's own size with something of everything in it.

@@ -3,17 +3,22 @@ package infer
 import (
 	"fmt"
 	"runtime"
+	"slices"
+	"sync"
 
 	tf "github.com/wamuir/graft/tensorflow"
 	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 	"google.golang.org/protobuf/proto"
+
+	"spinebox/internal/libtensorflow"
 )
 
 // Options of the session.
 type Options struct {
 	// Threads for one operation; 0 takes one for each core.
 	Threads int
-	// GPU lets TensorFlow use the GPU, when the library has one.
+	// GPU lets TensorFlow use the GPU, when it finds one; without, the session is
+	// that of a CPU.
 	GPU bool
 	// AllowGrowth takes the GPU's memory as it is needed. Without it,
 	// TensorFlow takes all of it at once.
@@ -29,6 +34,49 @@ type Options struct {
 	// weights. On a PC's CPU the model is then faster, and like a rewritten one it
 	// has no weights to show.
 	Frozen bool
+}
+
+// settled returns the options without the GPU where TensorFlow finds none: what a
+// CPU does faster is not done for a GPU.
+func (o Options) settled() (Options, error) {
+	if !o.GPU {
+		return o, nil
+	}
+	found, err := findGPU(o)
+	o.GPU = found
+	return o, err
+}
+
+var (
+	looking sync.Mutex
+	looked  bool
+	gpu     bool
+)
+
+// findGPU asks TensorFlow once in a process whether it has a GPU. The answer is of a
+// session with the same options: the first one settles how the GPU's memory is taken.
+func findGPU(o Options) (bool, error) {
+	looking.Lock()
+	defer looking.Unlock()
+	if looked {
+		return gpu, nil
+	}
+	options, err := o.session()
+	if err != nil {
+		return false, err
+	}
+	libtensorflow.Hush()
+	session, err := tf.NewSession(tf.NewGraph(), options)
+	if err != nil {
+		return false, fmt.Errorf("look for a GPU: %w", err)
+	}
+	defer session.Close()
+	devices, err := session.ListDevices()
+	if err != nil {
+		return false, fmt.Errorf("look for a GPU: %w", err)
+	}
+	looked, gpu = true, slices.ContainsFunc(devices, func(d tf.Device) bool { return d.Type == "GPU" })
+	return gpu, nil
 }
 
 // frozen: what is gained was measured on amd64. Where TensorFlow has other kernels,

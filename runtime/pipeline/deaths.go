@@ -13,11 +13,11 @@ import (
 
 // fatal is how often the process may die while the network reads an image. An
 // image that kills TensorFlow by a signal would otherwise do so after every
-// restart, for ever.
+// restart, for ever. The second time it was read alone.
 const fatal = 2
 
-// deaths notes on disk which image the network is reading, so that the next
-// process knows on which one the last one died. A note is not synced: it must
+// deaths notes on disk which images the network is reading, so that the next
+// process knows on which the last one died. A note is not synced: it must
 // outlive the process, and a power cut is nobody's fault.
 type deaths struct {
 	dir string

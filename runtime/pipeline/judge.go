@@ -35,9 +35,9 @@ type Decoder func(ctx context.Context, path string) (*spine.Picture, error)
 // Judge decodes one file, asks the network and decides. It keeps nothing and
 // writes nothing, so that one-shot commands and the service decide alike.
 //
-// It works in two stages, each on one image at a time, so that the next image
-// is decoded while the network reads the present one. More than one decoded
-// picture never waits for the network: each takes up to 160 MB.
+// It works in two stages, so that one image is decoded while the network reads
+// others: up to abreast of them. More than one decoded picture never waits for the
+// network: each takes up to 160 MB.
 type Judge struct {
 	decode  Decoder
 	readers Readers
@@ -47,9 +47,14 @@ type Judge struct {
 	decoding, reading turn
 }
 
+// abreast is how many images the network reads at once: while one is between two of
+// its operations, or waits for a core that decodes, the other has the cores. A third
+// gained nothing (docs/decisions/inference-speed.md).
+const abreast = 2
+
 // NewJudge returns a judge.
 func NewJudge(decode Decoder, readers Readers, rules Rules, log *slog.Logger) *Judge {
-	return &Judge{decode: decode, readers: readers, rules: rules, log: log, decoding: make(turn, 1), reading: make(turn, 1)}
+	return &Judge{decode: decode, readers: readers, rules: rules, log: log, decoding: make(turn, 1), reading: make(turn, abreast)}
 }
 
 // Verdict is what the judge found in one file.
@@ -69,12 +74,12 @@ type Verdict struct {
 //
 // The limit is for both stages together. Waiting for them does not count.
 func (j *Judge) Judge(ctx context.Context, path string) (Verdict, error) {
-	return j.judge(ctx, path, func() func() { return func() {} })
+	return j.judge(ctx, path, false, func() func() { return func() {} })
 }
 
 // judge is Judge for somebody who wants to know when the network begins to read
-// (the picture waits for it) and when it has ended.
-func (j *Judge) judge(ctx context.Context, path string, begin func() (end func())) (Verdict, error) {
+// (the picture waits for it) and when it has ended. An image may be read alone.
+func (j *Judge) judge(ctx context.Context, path string, alone bool, begin func() (end func())) (Verdict, error) {
 	if ctx.Err() != nil {
 		return Verdict{}, ctx.Err()
 	}
@@ -82,7 +87,7 @@ func (j *Judge) judge(ctx context.Context, path string, begin func() (end func()
 		return Verdict{}, err
 	}
 	began := time.Now()
-	v, inTime := within(j.rules.Limit, j.decoding, func(ctx context.Context) Verdict {
+	v, inTime := within(j.rules.Limit, j.decoding.give, func(ctx context.Context) Verdict {
 		return j.guard(func(v *Verdict) error { return j.see(ctx, path, v) })
 	})
 	if !inTime {
@@ -101,7 +106,7 @@ func (j *Judge) judge(ctx context.Context, path string, begin func() (end func()
 		j.decoding.give()
 		return v, nil
 	}
-	err := j.reading.take(ctx)
+	done, err := j.mayRead(ctx, alone)
 	j.decoding.give()
 	if err != nil {
 		return Verdict{}, err
@@ -109,7 +114,7 @@ func (j *Judge) judge(ctx context.Context, path string, begin func() (end func()
 	if j.rules.Network > 0 {
 		left = min(left, j.rules.Network)
 	}
-	read, inTime := within(left, j.reading, func(ctx context.Context) Verdict {
+	read, inTime := within(left, done, func(ctx context.Context) Verdict {
 		return j.guard(func(r *Verdict) error {
 			defer begin()()
 			return j.ask(ctx, v.Picture, r)
@@ -121,11 +126,33 @@ func (j *Judge) judge(ctx context.Context, path string, begin func() (end func()
 			j.rules.Stuck()
 		}
 	} else {
-		j.reading.give()
+		done()
 	}
 	read.Decision = at(spine.Network, read.Decision)
 	read.Picture, read.Timings.Decode = v.Picture, v.Timings.Decode
 	return read, nil
+}
+
+// mayRead waits until the network may read the image, with others or alone, and
+// returns what is to be called when it has done so. The image is in the first stage
+// still: it is the only one that waits, so that no two gather turns.
+func (j *Judge) mayRead(ctx context.Context, alone bool) (done func(), err error) {
+	need, taken := 1, 0
+	if alone {
+		need = abreast
+	}
+	done = func() {
+		for range taken {
+			j.reading.give()
+		}
+	}
+	for ; taken < need; taken++ {
+		if err := j.reading.take(ctx); err != nil {
+			done()
+			return nil, err
+		}
+	}
+	return done, nil
 }
 
 // at adds to a failure the stage in which it came about.
@@ -186,7 +213,7 @@ func (j *Judge) ask(ctx context.Context, p *spine.Picture, v *Verdict) error {
 	return nil
 }
 
-// turn holds one token while an image is in a stage. Work that outlives its
+// turn holds a token for each image that is in a stage. Work that outlives its
 // limit keeps the token, so stragglers never pile up; if it never ends, nothing
 // beats any more and the watchdog restarts the box, whose ledger already holds
 // the straggler's failure.
@@ -211,9 +238,8 @@ func (t turn) take(ctx context.Context) error {
 func (t turn) give() { <-t }
 
 // within runs work, whose turn the caller has taken, and waits for it for no
-// longer than the limit. After work that came too late it gives the turn back
-// itself.
-func within(limit time.Duration, t turn, work func(context.Context) Verdict) (v Verdict, inTime bool) {
+// longer than the limit. After work that came too late it gives the turn back.
+func within(limit time.Duration, give func(), work func(context.Context) Verdict) (v Verdict, inTime bool) {
 	ctx, stop := context.WithTimeout(context.Background(), limit)
 	defer stop()
 	finished := make(chan Verdict)
@@ -222,7 +248,7 @@ func within(limit time.Duration, t turn, work func(context.Context) Verdict) (v 
 		select {
 		case finished <- v:
 		case <-ctx.Done():
-			t.give()
+			give()
 		}
 	}()
 	select {

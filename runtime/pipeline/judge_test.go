@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -146,23 +147,28 @@ func TestAModelWithoutExplanationAnswersWithoutAHeatmap(t *testing.T) {
 	}
 }
 
+// Images that are given up stay among those that the network reads.
 func TestALateAnswerIsATimeoutAndTheNextImageWaitsForItsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		running := 0
+		var running atomic.Int32
 		j := testJudge(xray, func(context.Context, *spine.Picture) (*spine.Reading, error) {
-			running++
-			if running > 1 {
+			if running.Add(1) > abreast {
 				t.Error("the network was asked while it was still at work")
 			}
 			<-release
-			running--
+			running.Add(-1)
 			return reading(0.9, 1), nil
 		})
 		began := time.Now()
-		v, err := j.Judge(t.Context(), "slow")
-		if err != nil || v.Decision.Code != spine.Timeout {
-			t.Errorf("the verdict is %+v (%v), want a timeout", v.Decision, err)
+		late := make(chan Verdict)
+		for range abreast {
+			go func() { v, _ := j.Judge(t.Context(), "slow"); late <- v }()
+		}
+		for range abreast {
+			if v := <-late; v.Decision.Code != spine.Timeout {
+				t.Errorf("the verdict is %+v, want a timeout", v.Decision)
+			}
 		}
 		if took := time.Since(began); took != time.Minute {
 			t.Errorf("the timeout came after %s, want the limit", took)
@@ -181,43 +187,95 @@ func TestALateAnswerIsATimeoutAndTheNextImageWaitsForItsEnd(t *testing.T) {
 	})
 }
 
-// The next image is decoded while the network reads the present one, and no
-// further one until that has its turn in the network.
-func TestTheNextImageIsDecodedWhileOneIsRead(t *testing.T) {
+// holds is a network that reads until it is told to end, and counts.
+type holds struct {
+	end    chan struct{}
+	inside atomic.Int32
+}
+
+func (h *holds) read(context.Context, *spine.Picture) (*spine.Reading, error) {
+	h.inside.Add(1)
+	<-h.end
+	h.inside.Add(-1)
+	return reading(0.9, 1), nil
+}
+
+// The next image is decoded while the network reads two, and no further one until
+// that has its turn in the network.
+func TestTheNextImageIsDecodedWhileOthersAreRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		decoded, read := make(chan string, 9), make(chan struct{})
-		inside, most := 0, 0
+		decoded, network := make(chan string, 9), &holds{end: make(chan struct{})}
 		j := testJudge(func(path string) (*spine.Picture, error) {
 			decoded <- path
 			return xray(path)
-		}, func(context.Context, *spine.Picture) (*spine.Reading, error) {
-			inside++
-			most = max(most, inside)
-			<-read
-			inside--
-			return reading(0.9, 1), nil
-		})
+		}, network.read)
 		answers := make(chan Verdict)
-		for _, path := range []string{"a", "b", "c"} {
+		for _, path := range []string{"a", "b", "c", "d"} {
 			go func() {
 				v, _ := j.Judge(t.Context(), path)
 				answers <- v
 			}()
 		}
-		for _, want := range []int{2, 3, 3} {
+		for _, want := range []struct{ decoded, read int }{{3, 2}, {4, 2}, {4, 2}, {4, 1}} {
 			synctest.Wait()
-			if n := len(decoded); n != want || inside != 1 {
-				t.Errorf("%d images are decoded while %d are read; want %d and 1", n, inside, want)
+			if n, inside := len(decoded), int(network.inside.Load()); n != want.decoded || inside != want.read {
+				t.Errorf("%d images are decoded while %d are read; want %d and %d", n, inside, want.decoded, want.read)
 			}
-			read <- struct{}{}
+			network.end <- struct{}{}
 			if v := <-answers; v.Decision.Outcome != spine.Classified {
 				t.Errorf("an image got %+v", v.Decision)
 			}
 		}
-		if most != 1 {
-			t.Errorf("the network read %d images at once", most)
+	})
+}
+
+// An image that is to be read alone waits until nobody else is read, and nobody
+// else is read beside it.
+func TestAnImageIsReadAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := &holds{end: make(chan struct{})}
+		j := testJudge(xray, network.read)
+		answers := make(chan Verdict)
+		judge := func(alone bool) {
+			go func() {
+				v, _ := j.judge(t.Context(), "x", alone, func() func() { return func() {} })
+				answers <- v
+			}()
+			synctest.Wait()
+		}
+		judge(false)
+		for step, alone := range []bool{true, true, false} {
+			judge(alone)
+			if n := network.inside.Load(); n != 1 {
+				t.Errorf("step %d: %d images are read, one of them alone", step, n)
+			}
+			network.end <- struct{}{}
+			if v := <-answers; v.Decision.Outcome != spine.Classified {
+				t.Errorf("step %d: an image got %+v", step, v.Decision)
+			}
+			synctest.Wait()
+		}
+		judge(false)
+		if n := network.inside.Load(); n != abreast {
+			t.Errorf("after those that were read alone, %d are read at once", n)
+		}
+		for range abreast {
+			network.end <- struct{}{}
+			<-answers
 		}
 	})
+}
+
+// fill takes every turn, and waits for those that are taken. leave gives them back.
+func fill(t turn) (leave func()) {
+	for range cap(t) {
+		t <- struct{}{}
+	}
+	return func() {
+		for range cap(t) {
+			t.give()
+		}
+	}
 }
 
 // Waiting for the network is not the image's own time; decoding is.
@@ -233,10 +291,10 @@ func TestTheLimitIsForBothStagesAndNotForWaiting(t *testing.T) {
 		})
 		answers := make(chan Verdict)
 		judge := func(path string) { v, _ := j.Judge(t.Context(), path); answers <- v }
-		j.reading <- struct{}{} // somebody holds the network for ten minutes
+		leave := fill(j.reading) // others hold the network for ten minutes
 		go judge("next")
 		time.Sleep(10 * time.Minute)
-		j.reading.give()
+		leave()
 		if v := <-answers; v.Decision.Outcome != spine.Classified {
 			t.Errorf("31 s of decoding, minutes of waiting and 28 s of reading end as %+v", v.Decision)
 		}
@@ -244,9 +302,7 @@ func TestTheLimitIsForBothStagesAndNotForWaiting(t *testing.T) {
 		if v := <-answers; v.Decision.Code != spine.Timeout || v.Picture == nil {
 			t.Errorf("35 s of decoding and 28 s of reading end as %+v", v.Decision)
 		}
-		if err := j.reading.take(t.Context()); err != nil { // the straggler gives it back at its end
-			t.Error(err)
-		}
+		fill(j.reading) // the straggler gives its turn back at its end
 	})
 }
 
@@ -281,7 +337,7 @@ func TestAStragglerKeepsTheTokenOfItsStage(t *testing.T) {
 func TestAnImageThatWaitsForTheNetworkIsLeftWhenTheBoxStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := testJudge(xray, sure)
-		j.reading <- struct{}{}
+		leave := fill(j.reading)
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { _, err := j.Judge(ctx, "x"); ended <- err }()
@@ -290,7 +346,7 @@ func TestAnImageThatWaitsForTheNetworkIsLeftWhenTheBoxStops(t *testing.T) {
 		if err := <-ended; !errors.Is(err, context.Canceled) {
 			t.Errorf("it ended with %v", err)
 		}
-		j.reading.give()
+		leave()
 		if v, err := j.Judge(t.Context(), "x"); err != nil || v.Decision.Outcome != spine.Classified {
 			t.Errorf("the next one got %+v (%v)", v.Decision, err)
 		}

@@ -163,7 +163,7 @@ func (p *Pipeline) Quarantine() Quarantine { return p.quarantine }
 // caller then removes the copy. An error means that the box, not the image, is
 // in trouble: nothing was committed, and the claim is to be offered again.
 //
-// It may be called for several claims at once: one is decoded while another is
+// It may be called for several claims at once: one is decoded while others are
 // read by the network. When ctx ends, images that the judge has begun are
 // finished all the same, within its limit; one that waits for the network is
 // left for another time, with the error of ctx.
@@ -245,10 +245,12 @@ func (p *Pipeline) verdict(ctx context.Context, j *Judge, c Claim) (Verdict, err
 	if !c.Whole {
 		return Verdict{Decision: at(spine.Intake, decline(spine.Faultf(spine.Corrupt, "the file stayed incomplete")))}, nil
 	}
-	if n := p.deaths.of(c.Digest); n >= fatal {
-		return Verdict{Decision: at(spine.Network, decline(fmt.Errorf("the service died %d times while the network read it", n)))}, nil
+	deaths := p.deaths.of(c.Digest)
+	if deaths >= fatal {
+		return Verdict{Decision: at(spine.Network, decline(fmt.Errorf("the service died %d times while the network read it", deaths)))}, nil
 	}
-	return j.judge(ctx, c.Path, func() func() {
+	// Who was read when the service died is read alone: the next death is nobody else's.
+	return j.judge(ctx, c.Path, deaths > 0, func() func() {
 		if err := p.deaths.begin(c.Digest); err != nil {
 			p.Log.Warn("it is not noted that the network reads an image", "image", short(c.Digest), "error", err)
 		}

@@ -67,6 +67,36 @@ func TestAnImageThatKillsTheProcessIsGivenUp(t *testing.T) {
 	}
 }
 
+// Two images were read when a process died. The next process reads each of them
+// alone, so that at its next death it knows who did it.
+func TestWhoWasReadWhenTheProcessDiedIsReadAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := &holds{end: make(chan struct{})}
+		b := newBench(t, testJudge(xray, network.read))
+		one, other, later := b.drop(t, "a.dcm", "one"), b.drop(t, "b.dcm", "other"), b.drop(t, "c.dcm", "later")
+		b.died(t, one.Digest, 1)
+		b.died(t, other.Digest, 1)
+		ended := make(chan error)
+		for _, c := range []Claim{one, other, later} {
+			go func() { ended <- b.Handle(t.Context(), c) }()
+			synctest.Wait()
+		}
+		for i := range 3 {
+			if n, notes := network.inside.Load(), b.noted(t); n != 1 || notes != max(2-i, 1) {
+				t.Errorf("after %d images: %d are read, %d notes", i, n, notes)
+			}
+			network.end <- struct{}{}
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+			synctest.Wait()
+		}
+		if b.noted(t) != 0 {
+			t.Error("a note is left")
+		}
+	})
+}
+
 // Deaths add up over processes: each leaves one byte more.
 func TestDeathsAddUp(t *testing.T) {
 	dir, digest := t.TempDir(), "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"

@@ -110,7 +110,7 @@ type Options struct {
 	Handle func(ctx context.Context, c Claim) error
 
 	// Ahead is how many claims are in hand at once, while the next is copied;
-	// 0 means 3: one is decoded, one is read by the network, and the result of
+	// 0 means 4: one is decoded, two are read by the network, and the result of
 	// one is brought to disk.
 	Ahead int
 
@@ -174,7 +174,7 @@ func New(o Options) (*Watcher, error) {
 		return nil, fmt.Errorf("share %s: %w", o.Name, err)
 	}
 	o.Scan = orDefault(o.Scan, 2*time.Second)
-	o.Ahead = orDefault(o.Ahead, 3)
+	o.Ahead = orDefault(o.Ahead, 4)
 	o.Patience = orDefault(o.Patience, time.Minute)
 	o.Limit = orDefault(o.Limit, 5*time.Second)
 	o.MaxBytes = orDefault(o.MaxBytes, 512<<20)
