@@ -229,7 +229,7 @@ func (c *config) examineModel(ctx context.Context, dir string) finding {
 	if len(d.Gaps()) > 0 {
 		return finding{"model", note, gapsNote(d), "train it anew, or know that it answers for pictures of anything"}
 	}
-	return finding{Name: "model", State: fine, What: what + " gives its known answers on this machine"}
+	return finding{Name: "model", State: fine, What: what + " gives its known answers on this machine's " + c.processor()}
 }
 
 // examine looks at the share without being held up by one that hangs.

@@ -42,6 +42,14 @@ func (c *config) inferOptions(reader, n int) infer.Options {
 	}
 }
 
+// processor is what the networks run on.
+func (c *config) processor() string {
+	if on, err := c.inferOptions(0, 1).OnGPU(); err == nil && on {
+		return "GPU"
+	}
+	return "CPU"
+}
+
 // modelFolders returns the folders of the one or two readers' models: those
 // that the configuration names, or the active ones of those that are installed.
 func (c *config) modelFolders() ([]string, error) {

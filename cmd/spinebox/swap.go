@@ -24,7 +24,7 @@ func (c closer) Close() error { return c() }
 func (b *box) announce(opened []reader, took time.Duration) {
 	for _, m := range opened {
 		b.log.Info("the model is ready", "name", m.id().Name, "version", m.id().Version, "digest", m.id().Digest,
-			"took", took.Round(time.Millisecond))
+			"on", b.config.processor(), "took", took.Round(time.Millisecond))
 		if m.unsigned() {
 			b.log.Warn("the model is not signed: for demonstration and tests only")
 		}

@@ -78,8 +78,9 @@ func Open(dir string, o Options) (*Model, error) {
 
 func open(dir string, d *description.Model, o Options) (*Model, error) {
 	settleMemory()
-	o, err := o.settled()
-	if err != nil {
+	// What a CPU does faster is not done for a GPU, and is where there is none.
+	var err error
+	if o.GPU, err = o.OnGPU(); err != nil {
 		return nil, err
 	}
 	if o.frozen() {

@@ -36,26 +36,19 @@ type Options struct {
 	Frozen bool
 }
 
-// settled returns the options without the GPU where TensorFlow finds none: what a
-// CPU does faster is not done for a GPU.
-func (o Options) settled() (Options, error) {
-	if !o.GPU {
-		return o, nil
-	}
-	found, err := findGPU(o)
-	o.GPU = found
-	return o, err
-}
-
 var (
 	looking sync.Mutex
 	looked  bool
 	gpu     bool
 )
 
-// findGPU asks TensorFlow once in a process whether it has a GPU. The answer is of a
-// session with the same options: the first one settles how the GPU's memory is taken.
-func findGPU(o Options) (bool, error) {
+// OnGPU reports whether a model that is opened with these options runs on a GPU.
+// TensorFlow is asked once in a process, by a session with the same options: the
+// first one settles how the GPU's memory is taken.
+func (o Options) OnGPU() (bool, error) {
+	if !o.GPU {
+		return false, nil
+	}
 	looking.Lock()
 	defer looking.Unlock()
 	if looked {
