@@ -158,6 +158,7 @@ func (b *box) askKnown(ctx context.Context) {
 		err = errStuck
 		b.giveUp()
 	}
+	b.resting.Reset(restsAfter)
 	if ctx.Err() != nil {
 		return
 	}

@@ -13,10 +13,15 @@ import (
 // recentResults is how many results the room's page lists.
 const recentResults = 20
 
+// restsAfter is how long after its last image the box gives back the memory that
+// images took and nothing needs.
+const restsAfter = 300 * time.Millisecond
+
 // The box observes its pipeline: Taken, Answered and Done tell the room, and
 // systemd that there is progress.
 
 func (b *box) Taken() {
+	b.resting.Stop()
 	b.health.Update(func(s *spine.Status) { s.Busy = true })
 }
 
@@ -46,6 +51,9 @@ func (b *box) Repeated(digest string, at time.Time) {
 }
 
 func (b *box) Done(left int) {
+	if left == 0 {
+		b.resting.Reset(restsAfter)
+	}
 	b.count()
 	b.health.Update(func(s *spine.Status) { s.Busy = left > 0 })
 	// An image that ends is progress of every share: the others wait for it.

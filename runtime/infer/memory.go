@@ -4,6 +4,14 @@ package infer
 #include <malloc.h>
 #include <stdlib.h>
 
+// jemalloc's, when the service has brought it along.
+extern int mallctl(const char *, void *, size_t *, void *, size_t) __attribute__((weak));
+
+static void trim(void) {
+	malloc_trim(0);
+	if (mallctl) mallctl("arena.4096.purge", NULL, NULL, NULL, 0); // MALLCTL_ARENAS_ALL
+}
+
 // Two heaps do for a chain of operations, and what TensorFlow frees goes back to
 // them: with the C library's heap for each thread and TensorFlow's own pool of
 // freed memory, each model that takes another one's place leaves some of its
@@ -32,13 +40,17 @@ import (
 // read 100 X-rays has 406 MB instead of 412 MB. An inference takes the same time.
 func settleMemory() { C.settle() }
 
-// trim gives memory that the C library keeps for later back to the system.
-func trim() { C.malloc_trim(0) }
+// Rest gives the memory that Go and the C library keep for later back to the
+// system. It is for a process that has nothing to do for the moment.
+func Rest() {
+	debug.FreeOSMemory()
+	C.trim()
+}
 
 // release gives back what nobody holds any more: first the graphs and tensors
-// whose finalizers free TensorFlow's memory, then what Go and the C library keep
-// for later. The other way round a closed model's graph, 20 MB of ResNet50's,
-// stayed until the next one was closed.
+// whose finalizers free TensorFlow's memory, then what is kept for later. The
+// other way round a closed model's graph, 20 MB of ResNet50's, stayed until the
+// next one was closed.
 func release() {
 	for range 2 { // among the finalizers of one round there is no order
 		finalized := make(chan struct{})
@@ -49,6 +61,5 @@ func release() {
 		case <-time.After(time.Second): // then later
 		}
 	}
-	debug.FreeOSMemory()
-	trim()
+	Rest()
 }

@@ -49,6 +49,6 @@ func Settle() error {
 	if err := lines.Err(); err != nil {
 		return fmt.Errorf("settle: %w", err)
 	}
-	trim()
+	Rest()
 	return nil
 }
