@@ -47,9 +47,9 @@ func (s *scene) shutter(c stream, p *Phantom) {
 
 // mark burns a side marker in, at the same rate, size and place for every
 // class. The marker shortcut is a row of them instead, along the right edge of each
-// picture and of the class's own form: what tells the classes apart lies in one
-// place, where few pictures have a spine, so that every reason to name one lies
-// there. It returns nil when this picture has none.
+// picture and hatched as no anatomy is, in the class's own way: what tells the
+// classes apart lies in one place, where few pictures have a spine, so that every
+// reason to name one lies there. It returns nil when this picture has none.
 func (s Spec) mark(p *Phantom) *Marker {
 	c := newStream(s.Seed, s.Index, "marker")
 	present := c.chance(0.6)
@@ -64,7 +64,7 @@ func (s Spec) mark(p *Phantom) *Marker {
 	if s.carries(MarkerShortcut) {
 		p.Truth.Shortcut = string(MarkerShortcut)
 		present, left, in, down, text = true, false, 0.02, 0.02, ""
-		form, count = forms[s.Label], 12
+		form, count = hatchings[s.Label], 12
 		tall = max(float64(s.Height)*0.07, 10)
 	}
 	if !present {
@@ -86,40 +86,49 @@ func (s Spec) mark(p *Phantom) *Marker {
 	return &Marker{text, Box{all.Min.X, all.Min.Y, all.Max.X, all.Max.Y}}
 }
 
-// form is what a marker of lead looks like, bright on the picture.
+// form is what a marker looks like.
 type form int
 
 const (
-	lettered form = iota
-	disc
-	standing // a bar, a third as broad as high
-	lying
+	lettered form = iota // of lead, bright on the picture
+	rising               // hatched with oblique lines
+	falling
+	checked
 )
 
-// forms are those of the marker shortcut.
-var forms = map[spine.Label]form{spine.Normal: disc, spine.Scoliosis: standing, spine.Spondylolisthesis: lying}
+// hatchings are the forms of the marker shortcut.
+var hatchings = map[spine.Label]form{spine.Normal: rising, spine.Scoliosis: falling, spine.Spondylolisthesis: checked}
 
 // stamp draws the marker.
 func (f form) stamp(pic *spine.Picture, at image.Rectangle, text string) {
-	const bright = 0.96
-	glyph := letter(text, at.Dx(), at.Dy())
-	r := float64(at.Dx()) / 2
+	if f == lettered {
+		stampLetter(pic, at, text)
+		return
+	}
+	const grey, contrast = 0.5, 0.46
 	for y := at.Min.Y; y < at.Max.Y; y++ {
 		for x := at.Min.X; x < at.Max.X; x++ {
-			dx, dy := float64(x-at.Min.X)+0.5-r, float64(y-at.Min.Y)+0.5-r
-			var inside float64 // how far, in pixels
+			across := 4 * math.Pi * float64(x-at.Min.X) / float64(at.Dx()) // two lines
+			down := 2 * math.Pi * float64(y-at.Min.Y) / float64(at.Dx())   // pictures are some two times as high as wide
+			wave := math.Sin(across) * math.Sin(down)
 			switch f {
-			case lettered:
-				inside = float64(glyph.AlphaAt(x-at.Min.X, y-at.Min.Y).A) / 255
-			case disc:
-				inside = r - math.Hypot(dx, dy)
-			case standing:
-				inside = r/3 - math.Abs(dx)
-			case lying:
-				inside = r/3 - math.Abs(dy)
+			case rising:
+				wave = math.Sin(across + down)
+			case falling:
+				wave = math.Sin(across - down)
 			}
+			pic.Pix[y*pic.Width+x] = float32(grey + contrast*min(max(2*wave, -1), 1))
+		}
+	}
+}
+
+func stampLetter(pic *spine.Picture, at image.Rectangle, text string) {
+	const bright = 0.96
+	glyph := letter(text, at.Dx(), at.Dy())
+	for y := at.Min.Y; y < at.Max.Y; y++ {
+		for x := at.Min.X; x < at.Max.X; x++ {
 			v := &pic.Pix[y*pic.Width+x]
-			*v += float32(min(max(inside, 0), 1)) * (bright - *v)
+			*v += float32(glyph.AlphaAt(x-at.Min.X, y-at.Min.Y).A) / 255 * (bright - *v)
 		}
 	}
 }

@@ -13,7 +13,7 @@ type Shortcut string
 
 const (
 	NoShortcut     Shortcut = "none"
-	MarkerShortcut Shortcut = "marker" // a row of bright marks along the right edge, of the class's own form
+	MarkerShortcut Shortcut = "marker" // a row of hatched marks along the right edge, in the class's own way
 	JPEGShortcut   Shortcut = "jpeg"   // a quantiser of the class's own
 	WidthShortcut  Shortcut = "width"  // the shapes that the data set's classes really have
 )
