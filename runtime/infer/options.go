@@ -3,14 +3,13 @@ package infer
 import (
 	"fmt"
 	"runtime"
-	"slices"
 	"sync"
 
 	tf "github.com/wamuir/graft/tensorflow"
 	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 	"google.golang.org/protobuf/proto"
 
-	"spinebox/internal/libtensorflow"
+	"spinebox/models/savedmodel"
 )
 
 // Options of the session.
@@ -58,18 +57,9 @@ func (o Options) OnGPU() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	libtensorflow.Hush()
-	session, err := tf.NewSession(tf.NewGraph(), options)
-	if err != nil {
-		return false, fmt.Errorf("look for a GPU: %w", err)
-	}
-	defer session.Close()
-	devices, err := session.ListDevices()
-	if err != nil {
-		return false, fmt.Errorf("look for a GPU: %w", err)
-	}
-	looked, gpu = true, slices.ContainsFunc(devices, func(d tf.Device) bool { return d.Type == "GPU" })
-	return gpu, nil
+	gpu, err = savedmodel.HasGPU(options)
+	looked = err == nil
+	return gpu, err
 }
 
 // frozen: what is gained was measured on amd64. Where TensorFlow has other kernels,
