@@ -48,8 +48,8 @@ type Judge struct {
 }
 
 // abreast is how many images the network reads at once: while one is between two of
-// its operations, or waits for a core that decodes, the other has the cores. A third
-// gained nothing (docs/decisions/inference-speed.md).
+// its operations, or waits for a core that decodes, the other has the cores
+// (docs/decisions/inference-speed.md).
 const abreast = 2
 
 // NewJudge returns a judge.
