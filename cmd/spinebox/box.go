@@ -49,7 +49,7 @@ type box struct {
 	watchers  []*share.Watcher
 	uplink    *uplink.Uplink // nil when no broker is configured
 	room      []part         // more of what outlives the last image
-	resting   *time.Timer    // runs while nothing is in hand, to give memory back
+	resting   *time.Timer    // runs after the last image and each known answer, to give memory back
 	stuck     chan struct{}  // closed when TensorFlow does not come back
 	stuckOnce sync.Once
 	fail      context.CancelCauseFunc
@@ -61,7 +61,9 @@ type box struct {
 // share, the broker) is a state of the running box and no error here.
 // A part that fails calls fail.
 func openBox(c *config, log *slog.Logger, decorate decorator, fail context.CancelCauseFunc) (*box, error) {
-	b := &box{config: c, log: log, decorate: decorate, fail: fail, stuck: make(chan struct{}), resting: time.AfterFunc(restsAfter, infer.Rest), health: health.New(version, time.Now())}
+	b := &box{config: c, log: log, decorate: decorate, fail: fail, stuck: make(chan struct{}), health: health.New(version, time.Now())}
+	b.resting = time.AfterFunc(restsAfter, infer.Rest)
+	b.resting.Stop() // until there is something to give
 	for _, open := range []func() error{
 		b.openPanel, b.openDecoder, b.openLedger, b.openKiosk, b.openControl, b.openModels, b.openHealth, b.openPipeline, b.openDesk, b.openShares, b.openUplink,
 	} {

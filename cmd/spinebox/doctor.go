@@ -220,16 +220,18 @@ func (c *config) examineModel(ctx context.Context, dir string) finding {
 		return finding{"model", wrong, err.Error(), "install it again from where it came: `spinebox model install DIR --activate`"}
 	}
 	what := fmt.Sprintf("%s %s (%.12s)", d.Name, d.Version, d.Digest())
-	switch err := try(ctx, c, dir); {
+	err = try(ctx, c, dir)
+	here := " on this machine's " + c.processor()
+	switch {
 	case errors.Is(err, errNoKnownAnswer):
-		return finding{"model", note, what + ": " + errNoKnownAnswer.Error(), "use a model that brings golden cases"}
+		return finding{"model", note, what + here + ": " + errNoKnownAnswer.Error(), "use a model that brings golden cases"}
 	case err != nil:
 		return finding{"model", wrong, err.Error(), "`spinebox model rollback`, or another model; if none answers, the machine is at fault"}
 	}
 	if len(d.Gaps()) > 0 {
-		return finding{"model", note, gapsNote(d), "train it anew, or know that it answers for pictures of anything"}
+		return finding{"model", note, gapsNote(d) + ". It gives its known answers" + here, "train it anew, or know that it answers for pictures of anything"}
 	}
-	return finding{Name: "model", State: fine, What: what + " gives its known answers on this machine's " + c.processor()}
+	return finding{Name: "model", State: fine, What: what + " gives its known answers" + here}
 }
 
 // examine looks at the share without being held up by one that hangs.

@@ -48,7 +48,7 @@ func newSwaps(t *testing.T, a nets.Architecture, height, width int) *swaps {
 	}
 	s.must(store.Activate(slots.First, s.models[0]))
 	s.box = s.serve(append([]string{"env"}, unitEnvironment(t)...)...)
-	s.until(s.box, "it is ready", func(st spine.Status) bool { return s.uses(st, 0) })
+	s.until(s.box, "it is ready", func(st spine.Status) bool { return s.uses(st, 0) && st.Shares["scanner"].Online })
 	libraries, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", s.box.Process.Pid))
 	s.must(err)
 	if !strings.Contains(string(libraries), "/libjemalloc.so.2") {

@@ -134,8 +134,9 @@ func New(o Options) (*Pipeline, error) {
 }
 
 // Replace lets another judge answer from the next image on. Images in hand are
-// finished by the present one; released is called when he has none left, and
-// then only may his network be closed.
+// finished by the present one, beside those of the other, even one that is read
+// alone; released is called when he has none left, and then only may his network be
+// closed.
 func (p *Pipeline) Replace(judge *Judge, thresholds string, released func()) {
 	p.switching.Lock()
 	former := p.present

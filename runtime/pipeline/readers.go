@@ -16,8 +16,8 @@ import (
 
 // Reader is one network. Read MUST return a spine.Fault for a picture that it
 // cannot judge; any other error counts as the box's own. It is called with up
-// to abreast pictures at a time, and MAY go on after ctx is done (a run inside TensorFlow
-// cannot be interrupted): until then there is room for one picture less.
+// to abreast pictures at a time, and MAY go on after ctx is done (a run inside
+// TensorFlow cannot be interrupted): until then there is room for one picture less.
 type Reader interface {
 	Read(ctx context.Context, p *spine.Picture, m explain.Method) (*spine.Reading, spine.Timings, error)
 	// Thresholds are what the network's description lets it answer within.
