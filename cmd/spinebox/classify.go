@@ -341,14 +341,14 @@ func (p *printer) print(a answer) {
 		for _, f := range p.files {
 			p.width = max(p.width, utf8.RuneCountInString(printable(f)))
 		}
-		fmt.Fprintf(p.out, "%-*s  %-24s  %6s  %7s\n", p.width, "FILE", "ANSWER", "SURE", "MS")
+		fmt.Fprintf(p.out, "%-*s  %-28s  %6s  %7s\n", p.width, "FILE", "ANSWER", "SURE", "MS")
 	}
 	ms := a.Timings.Decode + a.Timings.Infer + a.Timings.Explain
 	if a.Outcome == spine.Classified {
-		fmt.Fprintf(p.out, "%-*s  %-24s  %5.1f%%  %7.0f\n", p.width, printable(a.File), a.Label, 100*a.Probabilities[a.Label], ms)
+		fmt.Fprintf(p.out, "%-*s  %-28s  %5.1f%%  %7.0f\n", p.width, printable(a.File), a.Label, 100*a.Probabilities[a.Label], ms)
 		return
 	}
-	fmt.Fprintf(p.out, "%-*s  %-24s  %6s  %7.0f  %s\n", p.width, printable(a.File),
+	fmt.Fprintf(p.out, "%-*s  %-28s  %6s  %7.0f  %s\n", p.width, printable(a.File),
 		fmt.Sprintf("%s: %s", a.Outcome, a.Code), "", ms, explanation(a))
 }
 

@@ -74,6 +74,6 @@ func describe(r wire.Result) string {
 	if r.Historical {
 		waited = "  (waited)"
 	}
-	return fmt.Sprintf("%s  %-20s  %-26s %7s  image %.12s%s",
+	return fmt.Sprintf("%s  %-20s  %-28s %7s  image %.12s%s",
 		r.Finished.Local().Format("2006-01-02 15:04:05"), r.Site+"/"+r.Device, answer, probability, r.Image, waited)
 }

@@ -140,7 +140,7 @@ func TestSummary(t *testing.T) {
 		Probe:  []Probed{{0, ramp(false)}, {1, ramp(true)}, {2, relevance.NewPlane(ProbeSide, ProbeSide)}},
 	}
 	second := &Rows{
-		Maps:   []Map{lift("c", spine.Normal, 3), {SHA256: "d", Label: spine.Normal, Answer: spine.Normal, Empty: true, Figures: Figures{}}},
+		Maps:   []Map{lift("c", spine.Normal, 3), {SHA256: "d", Label: spine.Scoliosis, Answer: spine.Scoliosis, Empty: true, Figures: Figures{}}},
 		Sanity: []Step{{1, "predictions", 0, 0.75}},
 		Probe:  []Probed{{0, ramp(false)}, {1, ramp(false)}, {2, relevance.NewPlane(ProbeSide, ProbeSide)}},
 	}
@@ -160,6 +160,12 @@ func TestSummary(t *testing.T) {
 	}
 	if diff := cmp.Diff(Estimate{N: 1, Mean: 0.5}, s.Wrong.Figures[Lift]); diff != "" {
 		t.Errorf("lift of the wrong one: %s", diff)
+	}
+	if got := s.Classes[spine.Normal]; got.Pictures != 3 || got.Empty != 0 || got.Figures[Lift].Mean != 1.5 || got.Floors[Centred][Lift].N != 2 {
+		t.Errorf("normal spines: %+v", got)
+	}
+	if got := s.Classes[spine.Scoliosis]; got.Pictures != 1 || got.Empty != 1 || len(got.Figures) != 0 || len(s.Classes) != 2 {
+		t.Errorf("scoliosis: %+v, of %d classes", got, len(s.Classes))
 	}
 	if _, ok := s.All.Figures[Marker]; ok {
 		t.Error("a figure that no picture has")

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"spinebox/explain/relevance"
+	"spinebox/internal/spine"
 	"spinebox/lab/statistics"
 )
 
@@ -28,10 +29,13 @@ type Group struct {
 
 // Summary of several folds.
 type Summary struct {
-	All     Group          `json:"all"`
-	Right   Group          `json:"right"` // pictures that the network got right
-	Wrong   Group          `json:"wrong"`
-	Regions map[string]int `json:"regions"` // pictures by kind of region; "" has none
+	All   Group `json:"all"`
+	Right Group `json:"right"` // pictures that the network got right
+	Wrong Group `json:"wrong"`
+	// Classes holds the pictures by what they are, right or wrong; a class
+	// without pictures is not there.
+	Classes map[spine.Label]Group `json:"classes"`
+	Regions map[string]int        `json:"regions"` // pictures by kind of region; "" has none
 	// Sanity is the mean by step, over the folds that have steps; nil when they
 	// are of different networks, or none has any.
 	Sanity []Step `json:"sanity"`
@@ -45,7 +49,7 @@ type Summary struct {
 // handful, have classes with one picture, which a draw by class would always
 // hold. The same seed gives the same intervals.
 func Summarise(folds []*Rows, seed uint64) *Summary {
-	s := &Summary{Regions: map[string]int{}}
+	s := &Summary{Regions: map[string]int{}, Classes: map[spine.Label]Group{}}
 	var maps []Map
 	var floors []Floor
 	for _, f := range folds {
@@ -57,6 +61,11 @@ func Summarise(folds []*Rows, seed uint64) *Summary {
 	s.All = group(maps, floors, seed, func(Map) bool { return true })
 	s.Right = group(maps, floors, seed, Map.Right)
 	s.Wrong = group(maps, floors, seed, func(m Map) bool { return !m.Right() })
+	for _, l := range spine.Labels() {
+		if g := group(maps, floors, seed, func(m Map) bool { return m.Label == l }); g.Pictures > 0 {
+			s.Classes[l] = g
+		}
+	}
 	s.Sanity = meanSanity(folds)
 	var pairs [][2]*Rows
 	for i := range folds {

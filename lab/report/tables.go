@@ -161,13 +161,13 @@ func (r *Report) learningTable() Table {
 }
 
 // mapTable has one line for each measure of the maps of a variant and of its
-// floors, over all, right and wrong answers.
+// floors, over all pictures, those answered right and wrong, and those of a class.
 func (r *Report) mapTable() Table {
-	t := Table{Name: "heatmaps", Columns: append([]string{"variant", "maps", "answers", "measure", "pictures"}, interval("mean")...)}
-	add := func(variant, maps, answers string, figures map[look.Measure]look.Estimate) {
+	t := Table{Name: "heatmaps", Columns: append([]string{"variant", "maps", "of", "measure", "pictures"}, interval("mean")...)}
+	add := func(variant, maps, of string, figures map[look.Measure]look.Estimate) {
 		for _, m := range look.Measures() {
 			if e, ok := figures[m]; ok {
-				t.row(variant, maps, answers, m, e.N, e.Mean, bounds(e))
+				t.row(variant, maps, of, m, e.N, e.Mean, bounds(e))
 			}
 		}
 	}
@@ -175,7 +175,7 @@ func (r *Report) mapTable() Table {
 		if v.Maps == nil {
 			continue
 		}
-		for _, g := range groups(v.Maps) {
+		for _, g := range append(groups(v.Maps), classes(v.Maps)...) {
 			t.row(v.Name, "network", g.Name, "empty", g.Pictures, float64(g.Empty)/float64(max(g.Pictures, 1)), make([]string, 2))
 			add(v.Name, "network", g.Name, g.Figures)
 			for _, kind := range look.FloorKinds() {
@@ -193,7 +193,7 @@ func bounds(e look.Estimate) []string {
 	return fields6(e.Interval.Low, e.Interval.High)
 }
 
-// namedGroup is a group of answers and what it is.
+// namedGroup is a group of pictures and what it is.
 type namedGroup struct {
 	Name string
 	look.Group
@@ -201,6 +201,15 @@ type namedGroup struct {
 
 func groups(s *look.Summary) []namedGroup {
 	return []namedGroup{{"all", s.All}, {"right", s.Right}, {"wrong", s.Wrong}}
+}
+
+func classes(s *look.Summary) (all []namedGroup) {
+	for _, l := range spine.Labels() {
+		if g, ok := s.Classes[l]; ok {
+			all = append(all, namedGroup{string(l), g})
+		}
+	}
+	return all
 }
 
 func (r *Report) sanityTable() Table {
